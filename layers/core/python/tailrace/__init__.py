@@ -1,0 +1,1 @@
+"""Tailrace: serverless LLM chat with inference observability built in."""

@@ -1,0 +1,1 @@
+"""Who is calling: passwords, sessions of users, signed cookies of guests."""

@@ -1,0 +1,76 @@
+"""The connection pool, and what happens when PostgreSQL cannot be reached.
+
+One pool per process. A connection that the server closed while it lay idle (a restart, a Lambda
+thawed after hours) is replaced before anyone is handed it.
+"""
+
+import select
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg.errors import AdminShutdown
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from tailrace.problems import unavailable
+from tailrace.settings import Settings
+
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+#: What psycopg raises when the server, rather than the statement, is at fault.
+UNREACHABLE = (OperationalError, InterfaceError, AdminShutdown, PoolTimeout, PoolClosed)
+
+# After this idle time, in seconds, a dead peer may not have told our kernel: ask it.
+_TRUST_IDLE = 30.0
+
+
+def create_pool(settings: Settings) -> Pool:
+    """Return a pool that is not open yet; opening it does not wait for the server."""
+    return AsyncConnectionPool(
+        settings.database_url.get_secret_value(),
+        connection_class=AsyncConnection[DictRow],
+        kwargs={
+            "row_factory": dict_row,
+            "autocommit": True,
+            "connect_timeout": max(2, round(settings.database_timeout)),
+            "options": "-c timezone=UTC",
+        },
+        min_size=1,
+        max_size=settings.database_pool_size,
+        timeout=settings.database_timeout,
+        check=_check,
+        reset=_stamp,
+        open=False,
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection inside one transaction, committed at the end of the block.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached; nothing was written.
+    """
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            yield connection
+    except UNREACHABLE as error:
+        raise unavailable("The database cannot be reached.") from error
+
+
+async def _stamp(connection: Connection) -> None:
+    connection.__dict__["_idle_since"] = time.monotonic()
+
+
+async def _check(connection: Connection) -> None:
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if readable:
+        # An idle connection has nothing to say but that it was closed.
+        raise OperationalError("the server closed the connection")
+    if time.monotonic() - connection.__dict__.get("_idle_since", 0.0) > _TRUST_IDLE:
+        await connection.execute("SELECT 1")

@@ -1,0 +1,1 @@
+"""HTTP: the ASGI applications that the functions and the embedded stack serve."""

@@ -1,0 +1,1 @@
+"""Model APIs behind one interface; each adapter is loaded only when it is used."""

@@ -1,0 +1,1 @@
+"""Queues that carry inference events from capture to ingestion."""

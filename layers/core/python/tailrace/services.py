@@ -1,0 +1,61 @@
+"""What every function shares: settings, pool, Valkey client, queue and providers, made once.
+
+Making a `Services` does no input or output, so that it can stand at a module's top.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tailrace.db.pool import Pool, create_pool
+from tailrace.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from tailrace.providers.registry import Providers
+    from tailrace.queue.base import Queue
+
+
+class Services:
+    """The parts a request or a schedule works with.
+
+    What one function never uses (a provider in ingestion, say) is never imported by it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def pool(self) -> Pool:
+        return create_pool(self.settings)
+
+    @cached_property
+    def redis(self) -> "Redis":
+        from tailrace.valkey import create_client
+
+        return create_client(self.settings)
+
+    @cached_property
+    def queue(self) -> "Queue":
+        from tailrace.queue.redis_streams import RedisStreamsQueue
+
+        return RedisStreamsQueue(self.redis, max_length=self.settings.queue_max_length)
+
+    @cached_property
+    def providers(self) -> "Providers":
+        from tailrace.providers.registry import Providers
+
+        return Providers(self.settings)
+
+    async def open(self) -> None:
+        """Start the pool; returns at once, whether or not the database answers."""
+        await self.pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close what was made."""
+        made = self.__dict__
+        if "providers" in made:
+            await self.providers.close()
+        if "redis" in made:
+            await self.redis.aclose()
+        await self.pool.close()

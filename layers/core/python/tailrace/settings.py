@@ -1,0 +1,128 @@
+"""Settings: environment variables with the prefix ``TAILRACE_``, read once at start.
+
+A bad setting stops the start with one line that names it, the shape of what it holds and what is
+allowed; the value itself is never shown, since it may be a secret.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text is one line fit for a terminal."""
+
+
+class ProviderSettings(BaseModel):
+    """One configured instance of a provider; several of one kind may stand side by side.
+
+    Parameters
+    ----------
+    name
+        Instance name, the part of a model id before the slash.
+    kind
+        Adapter, a key of `tailrace.providers.registry.KINDS`.
+    base_url
+        Root of the API, version included, such as ``http://127.0.0.1:11434/v1``.
+    api_key
+        Sent to ``base_url`` alone.
+    models
+        Model names offered; empty means that the server is asked for its list.
+    connect_timeout, first_chunk_timeout, chunk_timeout
+        Seconds to connect, to the first chunk, and between chunks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")
+    kind: str
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    api_key: SecretStr | None = None
+    models: tuple[str, ...] = ()
+    connect_timeout: float = Field(default=5.0, gt=0, le=60)
+    first_chunk_timeout: float = Field(default=60.0, gt=0, le=600)
+    chunk_timeout: float = Field(default=30.0, gt=0, le=600)
+
+
+class Settings(BaseSettings):
+    """Every setting of Tailrace; docs/settings.md describes each one."""
+
+    model_config = SettingsConfigDict(env_prefix="TAILRACE_", extra="ignore", frozen=True)
+
+    database_url: SecretStr
+    database_pool_size: int = Field(default=8, ge=1, le=100)
+    database_timeout: float = Field(default=3.0, gt=0, le=60)
+    redis_url: SecretStr
+    redis_timeout: float = Field(default=0.5, gt=0, le=10)
+    secret_key: SecretStr = Field(min_length=32)
+
+    providers: tuple[ProviderSettings, ...] = ()
+    default_model: str | None = None
+    title_model: str | None = None
+    max_output_tokens: int = Field(default=4096, ge=1, le=1_000_000)
+    max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000)
+    run_timeout: float = Field(default=840.0, gt=0, le=86_400)
+    run_dead_after: float = Field(default=30.0, ge=1, le=3600)
+    journal_ttl: int = Field(default=900, ge=10, le=86_400)
+
+    session_ttl: int = Field(default=30 * 86_400, ge=60)
+    guest_ttl: int = Field(default=30 * 86_400, ge=60)
+    guest_limit: int = Field(default=20, ge=0)
+    guest_address_limit: int = Field(default=60, ge=0)
+    guest_window: int = Field(default=86_400, ge=1)
+    secure_cookies: bool = True
+
+    previews: bool = True
+    preview_chars: int = Field(default=500, ge=0, le=10_000)
+    queue_max_length: int = Field(default=1_000_000, ge=1)
+    ingest_batch_size: int = Field(default=5_000, ge=1, le=100_000)
+    partitions_ahead: int = Field(default=7, ge=1, le=366)
+
+    @field_validator("providers")
+    @classmethod
+    def _distinct_names(
+        cls, providers: tuple[ProviderSettings, ...]
+    ) -> tuple[ProviderSettings, ...]:
+        names = [provider.name for provider in providers]
+        if len(set(names)) != len(names):
+            raise ValueError("every provider needs a name of its own")
+        return providers
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment.
+
+        Raises
+        ------
+        SettingsError
+            With one line naming the first setting that cannot be used.
+        """
+        try:
+            return cls()  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+        except SourceError as error:
+            raise SettingsError(f"{_named_field(error)}: not valid JSON") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=True)[0]
+    name = f"TAILRACE_{str(first['loc'][0]).upper()}" if first["loc"] else "TAILRACE_*"
+    path = ".".join(str(part) for part in first["loc"][1:])
+    where = f"{name} ({path})" if path else name
+    if first["type"] == "missing":
+        return f"{where}: is required and not set"
+    return f"{where}: {first['msg']} (got {_shape(first['input'])})"
+
+
+def _shape(value: object) -> str:
+    """Describe a value without showing it."""
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    return type(value).__name__
+
+
+def _named_field(error: SourceError) -> str:
+    # pydantic-settings names the field only in its sentence: 'error parsing value for field "x"'.
+    name = str(error).partition('"')[2].partition('"')[0]
+    return f"TAILRACE_{name.upper()}"

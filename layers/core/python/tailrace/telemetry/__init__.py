@@ -1,0 +1,1 @@
+"""Telemetry: one inference event of every model call, from capture to its row."""

@@ -1,0 +1,107 @@
+"""The inference event: what telemetry records of one model call, and its wire form.
+
+Field names follow the OpenTelemetry GenAI semantic conventions, with the dots of an attribute's
+name written as underscores and the namespaces ``gen_ai`` and ``usage`` left out:
+``gen_ai.usage.cache_read.input_tokens`` is ``cache_read_input_tokens``. The conventions are still
+moving, so this module and the migration of ``inference_log`` are the only places that spell them.
+
+https://github.com/open-telemetry/semantic-conventions-genai
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+
+Kind = Literal["chat", "title", "guest", "gateway", "embedding"]
+Status = Literal["ok", "error", "cancelled", "timeout", "interrupted"]
+
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+_Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
+_Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_Text = Annotated[str, Meta(max_length=20_000)]
+_Time = Annotated[datetime, Meta(tz=True)]
+
+
+class InferenceEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One model call.
+
+    Attributes
+    ----------
+    id
+        UUIDv7; for a run, the run's id. With ``started_at`` it makes redelivery harmless.
+    owner_id
+        User or guest who caused the call.
+    request_id
+        The id the caller also sees, in ``x-tailrace-request-id``.
+    duration, time_to_first_chunk, time_per_output_chunk
+        Seconds.
+    input_tokens
+        Includes ``cache_read_input_tokens`` and ``cache_write_input_tokens``.
+    output_tokens
+        Includes ``reasoning_output_tokens``.
+    usage_estimated
+        The provider told no usage; the counts are an estimate.
+    fallback_from
+        Model first asked for, when another one answered.
+    input_preview, output_preview, error_message
+        Redacted before they are cut to length.
+    """
+
+    id: UUID
+    schema_version: Annotated[int, Meta(ge=1)] = SCHEMA_VERSION
+    kind: Kind
+    status: Status
+    started_at: _Time
+    duration: _Seconds
+    operation_name: _Name = "chat"
+    provider_name: _Name
+    request_model: _Name
+    response_model: _Name | None = None
+    response_id: _Name | None = None
+    finish_reasons: Annotated[list[_Name], Meta(max_length=16)] = []
+    error_type: _Name | None = None
+    error_message: _Text | None = None
+    owner_id: UUID | None = None
+    conversation_id: UUID | None = None
+    request_id: _Name | None = None
+    time_to_first_chunk: _Seconds | None = None
+    time_per_output_chunk: _Seconds | None = None
+    input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_write_input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    reasoning_output_tokens: _Count | None = None
+    usage_estimated: bool = False
+    attempts: Annotated[int, Meta(ge=1, le=1000)] = 1
+    fallback_from: _Name | None = None
+    cold_start: bool = False
+    input_preview: _Text | None = None
+    output_preview: _Text | None = None
+    metadata: dict[str, Any] = {}
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(InferenceEvent)
+
+
+def encode(event: InferenceEvent) -> bytes:
+    """Return the event as JSON, the form in which it travels."""
+    return _encoder.encode(event)
+
+
+def decode(payload: bytes) -> InferenceEvent:
+    """Read an event and check every field.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        When a field is missing, unknown or out of its bounds.
+    msgspec.DecodeError
+        When the payload is not JSON.
+    """
+    return _decoder.decode(payload)
