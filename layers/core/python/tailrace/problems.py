@@ -19,6 +19,8 @@ class Problem(Exception):
         One sentence on this occurrence. Never holds a secret.
     field
         Dotted path of the field at fault, such as ``message.parts.0.text``.
+    errors
+        Instead of `field`: every field at fault, as ``{"field": …, "detail": …}``.
     headers
         Extra response headers, such as ``Retry-After``.
     """
@@ -31,12 +33,15 @@ class Problem(Exception):
         *,
         field: str | None = None,
         headers: dict[str, str] | None = None,
+        errors: list[dict[str, str]] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.title = title
         self.detail = detail
-        self.field = field
+        if field is not None and errors is None:
+            errors = [{"field": field, "detail": detail}]
+        self.errors = errors
         self.headers = headers or {}
 
     def body(self) -> dict[str, Any]:
@@ -47,8 +52,8 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
         }
-        if self.field is not None:
-            body["errors"] = [{"field": self.field, "detail": self.detail}]
+        if self.errors:
+            body["errors"] = self.errors
         return body
 
 

@@ -48,6 +48,22 @@ def create_pool(settings: Settings) -> Pool:
 
 
 @asynccontextmanager
+async def connect(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection that commits every statement by itself.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached.
+    """
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except UNREACHABLE as error:
+        raise unavailable("The database cannot be reached.") from error
+
+
+@asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Yield a connection inside one transaction, committed at the end of the block.
 
@@ -56,11 +72,8 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     Problem
         503 when PostgreSQL cannot be reached; nothing was written.
     """
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            yield connection
-    except UNREACHABLE as error:
-        raise unavailable("The database cannot be reached.") from error
+    async with connect(pool) as connection, connection.transaction():
+        yield connection
 
 
 async def _stamp(connection: Connection) -> None:

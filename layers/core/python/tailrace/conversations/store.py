@@ -1,0 +1,217 @@
+"""Reading and writing conversations; every statement is scoped by the owner.
+
+Called by the chat and api applications and by runs. Functions that take a connection are steps of
+the caller's transaction.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from tailrace.db import queries
+from tailrace.db.pool import Connection, Pool, connect
+from tailrace.ids import uuid7
+from tailrace.problems import not_found
+
+_sql = queries.load("conversations")
+
+Row = dict[str, Any]
+
+_TITLE_CHARS = 80
+
+
+class Turn(NamedTuple):
+    """A user message and the answer it gets.
+
+    Attributes
+    ----------
+    answer_id
+        Id of the assistant message, and so of the run.
+    user_message_id
+        Id of the user message.
+    answer
+        The row of an answer that stands already, whole or under way; ``None`` for a new one.
+    branch
+        Messages from the root to the user message; empty when `answer` stands already.
+    is_first
+        The turn made its conversation.
+    """
+
+    answer_id: UUID
+    user_message_id: UUID
+    answer: Row | None
+    branch: list[Row]
+    is_first: bool
+
+
+async def begin_turn(
+    connection: Connection,
+    *,
+    owner_id: UUID,
+    conversation_id: UUID,
+    client_message_id: str,
+    text: str,
+    model: str,
+    again: bool,
+) -> Turn:
+    """Write a user message and its empty answer at the end of the active branch.
+
+    A client message id that was seen before is the same message: its newest answer is returned,
+    or, with `again`, a new one begins beside it unless one is still under way.
+
+    Raises
+    ------
+    Problem
+        404 when the conversation is somebody else's.
+    """
+    conversation, is_first = await _lock_or_create(
+        connection, owner_id, conversation_id, title=_title_of(text), model=model
+    )
+    cursor = await connection.execute(
+        _sql["find_turn"],
+        {"conversation_id": conversation_id, "client_message_id": client_message_id},
+    )
+    seen = await cursor.fetchone()
+    if (
+        seen is not None
+        and seen["id"] is not None
+        and not (again and seen["status"] != "streaming")
+    ):
+        return Turn(seen["id"], seen["user_message_id"], seen, [], is_first)
+
+    sequence = conversation["last_sequence"]
+    if seen is not None:
+        user_message_id = seen["user_message_id"]
+    else:
+        user_message_id = uuid7()
+        sequence += 1
+        await connection.execute(
+            _sql["insert_user_message"],
+            {
+                "id": user_message_id,
+                "conversation_id": conversation_id,
+                "parent_id": conversation["active_leaf_id"],
+                "sequence": sequence,
+                "parts": Jsonb([{"type": "text", "text": text}]),
+                "client_message_id": client_message_id,
+            },
+        )
+    answer_id = uuid7()
+    await connection.execute(
+        _sql["insert_assistant_message"],
+        {
+            "id": answer_id,
+            "conversation_id": conversation_id,
+            "parent_id": user_message_id,
+            "sequence": sequence + 1,
+            "model": model,
+        },
+    )
+    branch = await _branch(connection, conversation_id, user_message_id)
+    return Turn(answer_id, user_message_id, None, branch, is_first)
+
+
+async def finish_message(
+    connection: Connection, message_id: UUID, status: str, parts: list[Row], metadata: Row
+) -> None:
+    """Write the final state of an answer, unless it has one."""
+    await connection.execute(
+        _sql["finish_message"],
+        {
+            "id": message_id,
+            "status": status,
+            "parts": Jsonb(parts),
+            "metadata": Jsonb(metadata),
+        },
+    )
+
+
+async def set_model_title(connection: Connection, conversation_id: UUID, title: str) -> None:
+    """Replace the title taken from the first prompt; a person's title stays."""
+    await connection.execute(_sql["set_model_title"], {"id": conversation_id, "title": title})
+
+
+async def list_page(
+    pool: Pool, owner_id: UUID, limit: int, before: tuple[datetime, UUID] | None
+) -> list[Row]:
+    """Return up to `limit` conversations last used before `before`, the newest first."""
+    before_time, before_id = before or (None, None)
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["list_conversations"],
+            {
+                "owner_id": owner_id,
+                "before_time": before_time,
+                "before_id": before_id,
+                "limit": limit,
+            },
+        )
+        return await cursor.fetchall()
+
+
+async def find(pool: Pool, owner_id: UUID, conversation_id: UUID) -> Row:
+    """Return a conversation with the messages of its active branch, oldest first.
+
+    Raises
+    ------
+    Problem
+        404 when there is none of this owner.
+    """
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
+        )
+        conversation = await cursor.fetchone()
+        if conversation is None:
+            raise not_found("conversation")
+        leaf_id = conversation.pop("active_leaf_id")
+        conversation["messages"] = await _branch(connection, conversation_id, leaf_id)
+        return conversation
+
+
+async def require(pool: Pool, owner_id: UUID, conversation_id: UUID) -> None:
+    """Raise the 404 problem unless the conversation exists and is the owner's."""
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
+        )
+        if await cursor.fetchone() is None:
+            raise not_found("conversation")
+
+
+async def _lock_or_create(
+    connection: Connection, owner_id: UUID, conversation_id: UUID, *, title: str, model: str
+) -> tuple[Row, bool]:
+    key = {"id": conversation_id, "owner_id": owner_id}
+    cursor = await connection.execute(_sql["lock_conversation"], key)
+    conversation = await cursor.fetchone()
+    if conversation is not None:
+        return conversation, False
+    cursor = await connection.execute(
+        _sql["create_conversation"], {**key, "title": title, "model": model}
+    )
+    conversation = await cursor.fetchone()
+    if conversation is not None:
+        return conversation, True
+    # The id is in use: by a parallel first turn of this owner, or by somebody else.
+    cursor = await connection.execute(_sql["lock_conversation"], key)
+    conversation = await cursor.fetchone()
+    if conversation is None:
+        raise not_found("conversation")
+    return conversation, False
+
+
+async def _branch(connection: Connection, conversation_id: UUID, leaf_id: UUID | None) -> list[Row]:
+    if leaf_id is None:
+        return []
+    cursor = await connection.execute(
+        _sql["branch"], {"leaf_id": leaf_id, "conversation_id": conversation_id}
+    )
+    return await cursor.fetchall()
+
+
+def _title_of(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1].rstrip() + "…"

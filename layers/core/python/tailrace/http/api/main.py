@@ -1,0 +1,56 @@
+"""The FastAPI application: accounts, conversations, models, numbers, health."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tailrace.http import problems
+from tailrace.http.api.routes import auth, conversations, health, metrics, models
+from tailrace.problems import Problem
+from tailrace.services import Services
+
+
+def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    lifespan
+        Whether the application opens and closes `services`, rather than the one it is part of.
+    """
+
+    @asynccontextmanager
+    async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await services.open()
+        yield
+        await services.close()
+
+    app = FastAPI(
+        title="Tailrace",
+        summary="Serverless LLM chat with inference observability built in.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={**problems.HANDLERS, RequestValidationError: _on_invalid},
+        lifespan=run_lifespan if lifespan else None,
+    )
+    app.state.services = services
+    for routes in (auth, conversations, models, metrics, health):
+        app.include_router(routes.router)
+    return app
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(str(part) for part in e["loc"][1:]) or "body", "detail": e["msg"]}
+        for e in error.errors()
+    ]
+    if error.errors()[0]["type"] == "json_invalid":
+        return problems.response_of(Problem(400, "Malformed JSON", "The body is not valid JSON."))
+    problem = Problem(422, "Invalid request", errors[0]["detail"], errors=errors)
+    return problems.response_of(problem)

@@ -1,0 +1,1 @@
+"""Routes of the api application, one module a noun."""

@@ -1,0 +1,337 @@
+"""The chat application: starts, follows and stops runs. Served by `functions/chat`.
+
+Kept apart from the api application and free of its frameworks, since its cold start is what a
+person waits for.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tailrace.auth import guests
+from tailrace.auth.identity import Caller, identify, set_guest_cookie
+from tailrace.conversations import store
+from tailrace.db import queries
+from tailrace.db.pool import connect
+from tailrace.http import problems
+from tailrace.ids import parse_uuid, uuid7
+from tailrace.problems import Problem, invalid, not_found
+from tailrace.runs import journal, wire
+from tailrace.runs.engine import Run, Runs
+from tailrace.runs.start import Repeated, start_guest_turn, start_user_turn
+from tailrace.services import Services
+from tailrace.valkey import UNREACHABLE
+
+_sql = queries.load("runs")
+
+# A guest sends the whole branch; this many messages of the largest size are the most.
+_MAX_GUEST_MESSAGES = 200
+_MAX_BODY = 4 << 20
+_REGENERATE = "regenerate-message"
+
+
+class _Part(msgspec.Struct):
+    type: Annotated[str, Meta(max_length=64)]
+    text: str | None = None
+
+
+class _UIMessage(msgspec.Struct):
+    id: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
+    role: Annotated[str, Meta(pattern=r"^(user|assistant)$")]
+    parts: Annotated[list[_Part], Meta(max_length=100)]
+
+
+class _ChatRequest(msgspec.Struct):
+    """The body of AI SDK's chat transport; what we do not use of it is passed over."""
+
+    id: UUID
+    message: _UIMessage | None = None
+    messages: Annotated[list[_UIMessage], Meta(max_length=_MAX_GUEST_MESSAGES)] | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    trigger: str | None = None
+
+
+class _StopRequest(msgspec.Struct):
+    run_id: UUID | None = None
+
+
+_chat_decoder = msgspec.json.Decoder(_ChatRequest)
+_stop_decoder = msgspec.json.Decoder(_StopRequest)
+
+
+def create_app(services: Services, *, lifespan: bool = True) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    lifespan
+        Whether the application opens and closes `services`, rather than the one it is part of.
+
+    Raises
+    ------
+    SettingsError
+        When a provider's settings cannot be used.
+    """
+    routes = _Routes(services)
+
+    @asynccontextmanager
+    async def run_lifespan(app: Starlette) -> AsyncIterator[None]:
+        if lifespan:
+            await services.open()
+        yield
+        await routes.runs.interrupt()
+        if lifespan:
+            await services.close()
+
+    return Starlette(
+        routes=[
+            Route("/api/chat", routes.start, methods=["POST"]),
+            Route("/api/chat/{conversation_id}/stream", routes.follow, methods=["GET"]),
+            Route("/api/chat/{conversation_id}/stop", routes.stop, methods=["POST"]),
+        ],
+        exception_handlers=problems.HANDLERS,
+        lifespan=run_lifespan,
+    )
+
+
+class _Routes:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._providers = services.providers
+        self.runs = Runs()
+
+    async def start(self, request: Request) -> Response:
+        """POST /api/chat"""
+        body = await _read(request, _chat_decoder)
+        caller = await identify(self._services, request)
+        request_id = str(uuid7())
+        if caller.kind == "user":
+            started = await self._start_user(caller, body, request_id)
+        else:
+            started = await self._start_guest(caller, body, request, request_id)
+        if isinstance(started, Run):
+            self.runs.start(started)
+            response = _stream(started.frames(), started.call.id, request_id)
+        else:
+            response = await self._repeat(caller, started, request_id)
+        set_guest_cookie(self._services, response, caller)
+        return response
+
+    async def follow(self, request: Request) -> Response:
+        """GET /api/chat/{conversation_id}/stream"""
+        conversation_id = _conversation_id(request)
+        run_id = _query_uuid(request, "run_id")
+        after = _last_event_id(request)
+        caller = await identify(self._services, request)
+        active_id = await self._active_run(caller, conversation_id)
+        if active_id is None and caller.kind == "user":
+            await store.require(self._services.pool, caller.id, conversation_id)
+        followed = run_id or active_id
+        frames = None
+        if followed is not None:
+            frames = await journal.follow(
+                self._services.redis, followed, caller.id, after, active=followed == active_id
+            )
+        if followed is None or frames is None:
+            return Response(status_code=204)
+        return _stream(frames, followed, str(uuid7()))
+
+    async def stop(self, request: Request) -> Response:
+        """POST /api/chat/{conversation_id}/stop"""
+        conversation_id = _conversation_id(request)
+        body = await _read(request, _stop_decoder, optional=True) or _StopRequest()
+        caller = await identify(self._services, request)
+        run_id = body.run_id or await self._active_run(caller, conversation_id)
+        if run_id is not None:
+            run_id = await self._request_cancel(caller, conversation_id, run_id)
+        if run_id is None:
+            if caller.kind == "user":
+                await store.require(self._services.pool, caller.id, conversation_id)
+            return Response(status_code=204)
+        return Response(
+            msgspec.json.encode({"run_id": run_id, "status": "stopping"}),
+            status_code=202,
+            media_type="application/json",
+        )
+
+    async def _start_user(
+        self, caller: Caller, body: _ChatRequest, request_id: str
+    ) -> Run | Repeated:
+        field, message = _last_message(body)
+        text = self._text_of(message, field)
+        choice = await self._providers.choose(body.model)
+        return await start_user_turn(
+            self._services,
+            caller,
+            conversation_id=body.id,
+            client_message_id=message.id,
+            text=text,
+            choice=choice,
+            again=body.trigger == _REGENERATE,
+            request_id=request_id,
+        )
+
+    async def _start_guest(
+        self, caller: Caller, body: _ChatRequest, request: Request, request_id: str
+    ) -> Run:
+        field, message = _last_message(body)
+        self._text_of(message, field)
+        choice = await self._providers.choose(body.model)
+        address = request.client.host if request.client else ""
+        await guests.take(self._services.redis, self._services.settings, caller.id, address)
+        return await start_guest_turn(
+            self._services,
+            caller,
+            conversation_id=body.id,
+            messages=[
+                {"role": m.role, "parts": [{"type": p.type, "text": p.text or ""} for p in m.parts]}
+                for m in body.messages or [message]
+            ],
+            choice=choice,
+            request_id=request_id,
+        )
+
+    async def _repeat(self, caller: Caller, repeated: Repeated, request_id: str) -> Response:
+        """Answer a request seen before with the answer that it got."""
+        answer = repeated.answer
+        if answer["status"] == "streaming":
+            frames = await journal.follow(
+                self._services.redis, repeated.run_id, caller.id, 0, active=True
+            )
+            if frames is None:
+                raise Problem(
+                    409,
+                    "Already being answered",
+                    "This message is being answered. Reload the conversation in a moment.",
+                    field="message.id",
+                    headers={"Retry-After": "2"},
+                )
+            return _stream(frames, repeated.run_id, request_id)
+        stored = wire.stored_message(
+            str(repeated.run_id), answer["status"], answer["parts"], answer["metadata"]
+        )
+        return _stream(_all_of(stored), repeated.run_id, request_id)
+
+    async def _active_run(self, caller: Caller, conversation_id: UUID) -> UUID | None:
+        async with connect(self._services.pool) as connection:
+            cursor = await connection.execute(
+                _sql["find_active_run"],
+                {"conversation_id": conversation_id, "owner_id": caller.id},
+            )
+            row = await cursor.fetchone()
+        return row["id"] if row else None
+
+    async def _request_cancel(
+        self, caller: Caller, conversation_id: UUID, run_id: UUID
+    ) -> UUID | None:
+        async with connect(self._services.pool) as connection:
+            cursor = await connection.execute(
+                _sql["request_cancel"],
+                {"id": run_id, "conversation_id": conversation_id, "owner_id": caller.id},
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            return None
+        # Without Valkey a run reads the row just written.
+        with suppress(*UNREACHABLE):
+            await journal.request_cancel(
+                self._services.redis, run_id, self._services.settings.journal_ttl
+            )
+        return run_id
+
+    def _text_of(self, message: _UIMessage, field: str) -> str:
+        limit = self._services.settings.max_message_chars
+        if message.role != "user":
+            raise invalid(f"{field}.role", "The last message must be the user's.")
+        for number, part in enumerate(message.parts):
+            where = f"{field}.parts.{number}"
+            if part.type != "text":
+                raise invalid(f"{where}.type", "Only text parts are accepted.")
+            if "\0" in (part.text or ""):
+                raise invalid(f"{where}.text", "Text must not contain NUL characters.")
+        text = "".join(part.text or "" for part in message.parts)
+        if not text.strip():
+            raise invalid(f"{field}.parts", "The message is empty.")
+        if len(text) > limit:
+            raise invalid(
+                f"{field}.parts",
+                f"The message has {len(text):,} characters; {limit:,} are allowed.",
+            )
+        return text
+
+
+def _last_message(body: _ChatRequest) -> tuple[str, _UIMessage]:
+    if (body.message is None) == (body.messages is None):
+        raise invalid("message", "Send either message or messages.")
+    if body.message is not None:
+        return "message", body.message
+    if not body.messages:
+        raise invalid("messages", "At least one message is required.")
+    return f"messages.{len(body.messages) - 1}", body.messages[-1]
+
+
+async def _read(request: Request, decoder: msgspec.json.Decoder, *, optional: bool = False) -> Any:
+    """Read a JSON body of bounded size."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise Problem(413, "Body too large", f"A body has at most {_MAX_BODY:,} bytes.")
+    if optional and not body:
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "Unsupported media type", "Send application/json.")
+    try:
+        return decoder.decode(bytes(body))
+    except msgspec.ValidationError as error:
+        raise problems.of_validation(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem(400, "Malformed JSON", "The body is not valid JSON.") from None
+
+
+def _conversation_id(request: Request) -> UUID:
+    conversation_id = parse_uuid(request.path_params["conversation_id"])
+    if conversation_id is None:
+        raise not_found("conversation")
+    return conversation_id
+
+
+def _query_uuid(request: Request, name: str) -> UUID | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    value = parse_uuid(text)
+    if value is None:
+        raise invalid(name, "Not a UUID.")
+    return value
+
+
+def _last_event_id(request: Request) -> int:
+    text = request.headers.get("last-event-id", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise invalid("Last-Event-ID", "Not the id of an event of this stream.", status=400)
+    return int(text)
+
+
+async def _all_of(frames: list[bytes]) -> AsyncIterator[bytes]:
+    yield b"".join(frames)
+
+
+def _stream(frames: AsyncIterator[bytes], run_id: UUID, request_id: str) -> Response:
+    return StreamingResponse(
+        frames,
+        headers={
+            **wire.HEADERS,
+            "x-tailrace-run-id": str(run_id),
+            "x-tailrace-request-id": request_id,
+        },
+    )

@@ -1,0 +1,108 @@
+"""Titles: a second, small model call in the first turn of a conversation.
+
+It begins with the answer's first token, so that it delays none, and ends with the run, since
+nothing may outlive a Lambda's response.
+"""
+
+import asyncio
+import logging
+import re
+from uuid import UUID
+
+from tailrace.conversations import store
+from tailrace.db.pool import connect, transaction
+from tailrace.ids import uuid7
+from tailrace.problems import Problem
+from tailrace.providers.base import PromptMessage, ProviderError
+from tailrace.providers.registry import Choice
+from tailrace.runs.call import Call
+from tailrace.services import Services
+from tailrace.telemetry.capture import publish, spill
+from tailrace.telemetry.event import Status
+
+_log = logging.getLogger(__name__)
+
+_MAX_TOKENS = 24
+_MAX_CHARS = 80
+_PROMPT_CHARS = 2_000
+_INSTRUCTION = (
+    "Write a title of at most six words for a conversation that begins with the message below. "
+    "Answer with the title alone.\n\n"
+)
+
+
+async def make_title(
+    services: Services,
+    *,
+    owner_id: UUID,
+    conversation_id: UUID,
+    choice: Choice,
+    request_id: str,
+    first_message: str,
+) -> str | None:
+    """Ask the model for a title, keep it, and leave the call's event.
+
+    Returns
+    -------
+    str or None
+        The title, or ``None`` when the model gave none; the title then stays as it was.
+    """
+    call = Call(
+        services.settings,
+        id=uuid7(),
+        kind="title",
+        owner_id=owner_id,
+        conversation_id=conversation_id,
+        choice=choice,
+        request_id=request_id,
+        max_output_tokens=_MAX_TOKENS,
+    )
+    call.prepare([PromptMessage("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
+    try:
+        async with connect(services.pool) as connection:
+            await call.open(connection)
+    except Problem:
+        return None
+    title: str | None = None
+    status: Status = "interrupted"
+    error: ProviderError | None = None
+    try:
+        async for _ in call.deltas():
+            pass
+        title, status = _clean("".join(call.text)), "ok"
+    except ProviderError as failure:
+        error, status = failure, "timeout" if failure.type == "timeout" else "error"
+    except asyncio.CancelledError:
+        status = "cancelled"
+        raise
+    finally:
+        await _record(services, call, status, error, title)
+    return title
+
+
+async def _record(
+    services: Services,
+    call: Call,
+    status: Status,
+    error: ProviderError | None,
+    title: str | None,
+) -> None:
+    unsent = await publish(services.queue, call.event(status, error))
+    try:
+        async with transaction(services.pool) as connection:
+            if title:
+                await store.set_model_title(connection, call.conversation_id, title)
+            if unsent is not None:
+                await spill(connection, unsent)
+            await call.close(connection)
+    except Problem:
+        # The row that open() left lets maintain record the call.
+        _log.warning("title call %s could not be closed", call.id)
+
+
+def _clean(text: str) -> str | None:
+    """Take the first line, without the quotes and labels that small models add."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    line = re.sub(r"^\W*(?:title\s*:)?\s*", "", line, flags=re.IGNORECASE)
+    line = line.replace("\0", "").strip().strip("\"'*#`.").strip()
+    return line[:_MAX_CHARS] or None
