@@ -22,6 +22,7 @@ from localstack.embedded.valkey import Valkey
 from tailrace.db.migrate import migrate
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
+from tests.support.model_server import ModelServer
 
 _PACKAGES = ("aiohttp", "fastapi", "msgspec", "psycopg", "pydantic", "redis", "starlette")
 _TEMPLATE = "tailrace_template"
@@ -172,3 +173,12 @@ def _database(postgres: Postgres, template: str) -> Iterator[str]:
     postgres.create_database(name, template=template)
     yield postgres.url(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture
+async def model_server() -> AsyncIterator[ModelServer]:
+    """A running server that speaks a model API as the test scripts it."""
+    server = ModelServer()
+    await server.start()
+    yield server
+    await server.stop()

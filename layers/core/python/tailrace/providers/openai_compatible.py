@@ -179,7 +179,7 @@ class _Chunk(msgspec.Struct):
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: dict[str, Any] | str | None = None
 
 
 class _Model(msgspec.Struct):
@@ -226,7 +226,7 @@ class _ChunkDecoder:
         except msgspec.DecodeError as error:
             raise ProviderError("protocol", str(error)) from None
         if chunk.error is not None:
-            raise ProviderError("server_error", _message_of(bytes(chunk.error)))
+            raise ProviderError("server_error", _sentence_in(chunk.error))
         if not self._started:
             self._started = True
             deltas.append(ResponseStart(chunk.id, chunk.model))
@@ -293,11 +293,14 @@ def _any_in(text: str, words: Iterable[str]) -> bool:
 
 
 def _message_of(body: bytes) -> str:
-    """Find the sentence in ``{"error": {"message": …}}`` and its variants."""
     try:
-        value = msgspec.json.decode(body)
+        return _sentence_in(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return body[:200].decode("utf-8", "replace")
+
+
+def _sentence_in(value: Any) -> str:
+    """Find the sentence in ``{"error": {"message": …}}`` and its variants."""
     while isinstance(value, dict):
         value = value.get("error") or value.get("message") or value.get("detail") or ""
     return str(value)[:500]
