@@ -1,0 +1,123 @@
+/** Where a message is written. Enter sends, Shift+Enter breaks the line. */
+import { ArrowUpIcon, SquareIcon } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, type Ref, useLayoutEffect, useRef } from "react";
+import { Button } from "@/components/ui/button";
+import { Tooltip } from "@/components/ui/tooltip";
+import { cn } from "@/lib/utils";
+
+/** The server's default limit; it has the last word. */
+export const MAX_CHARS = 32_000;
+const SHOW_FROM = 30_000;
+
+/** Characters as the server counts them: an emoji is one, not two UTF-16 units. */
+export function countChars(text: string): number {
+  return text.length < SHOW_FROM ? text.length : [...text].length;
+}
+
+interface ComposerProps {
+  draft: string;
+  onDraft: (draft: string) => void;
+  onSend: (text: string) => void;
+  onStop: () => void;
+  busy: boolean;
+  stopping: boolean;
+  disabled: boolean;
+  /** Stands left of the send button. */
+  children?: ReactNode;
+  ref?: Ref<HTMLTextAreaElement>;
+}
+
+export function Composer({
+  draft,
+  onDraft,
+  onSend,
+  onStop,
+  busy,
+  stopping,
+  disabled,
+  children,
+  ref,
+}: ComposerProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const count = countChars(draft);
+  const is_too_long = count > MAX_CHARS;
+  const can_send = !busy && !disabled && !is_too_long && draft.trim() !== "";
+
+  useLayoutEffect(() => {
+    const textarea = box.current?.querySelector("textarea");
+    if (!textarea) return;
+    textarea.style.height = "auto";
+    // An empty one keeps its one row, whatever its placeholder would need.
+    if (draft !== "") textarea.style.height = `${textarea.scrollHeight}px`;
+  }, [draft]);
+
+  const send = () => {
+    if (can_send) onSend(draft.trim());
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    // While an input method composes, Enter picks a candidate.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+
+  return (
+    <div
+      ref={box}
+      className="rounded-2xl border border-input bg-card shadow-lg shadow-black/5 transition-[border-color,box-shadow] focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20 dark:shadow-black/25"
+    >
+      <textarea
+        ref={ref}
+        rows={1}
+        value={draft}
+        onChange={(event) => onDraft(event.target.value)}
+        onKeyDown={onKeyDown}
+        placeholder="Write a message…"
+        aria-label="Message"
+        aria-invalid={is_too_long}
+        aria-describedby="composer-count"
+        className="block max-h-[40dvh] min-h-13 w-full resize-none bg-transparent px-4 pt-3.5 pb-1 text-base leading-relaxed outline-none placeholder:text-muted-foreground"
+      />
+      <div className="flex items-center gap-2 px-2 pb-2">
+        <div className="flex min-w-0 flex-1 items-center">{children}</div>
+        <span
+          id="composer-count"
+          className={cn(
+            "text-xs tabular-nums",
+            is_too_long ? "text-destructive" : "text-muted-foreground",
+          )}
+        >
+          {count >= SHOW_FROM && `${count.toLocaleString("en-US")} / 32,000`}
+        </span>
+        {busy ? (
+          <Tooltip content={stopping ? "Stopping…" : "Stop"}>
+            <Button
+              size="icon-sm"
+              variant="secondary"
+              className="rounded-full"
+              aria-label={stopping ? "Stopping" : "Stop"}
+              aria-disabled={stopping}
+              onClick={() => !stopping && onStop()}
+            >
+              <SquareIcon
+                className={cn("size-3! fill-current", stopping && "animate-pulse")}
+                aria-hidden="true"
+              />
+            </Button>
+          </Tooltip>
+        ) : (
+          <Button
+            size="icon-sm"
+            className="rounded-full"
+            aria-label="Send"
+            disabled={!can_send}
+            onClick={send}
+          >
+            <ArrowUpIcon />
+          </Button>
+        )}
+      </div>
+    </div>
+  );
+}

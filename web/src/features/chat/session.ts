@@ -1,0 +1,254 @@
+/**
+ * One conversation while the page is open: its chat, its composer's text, its connection.
+ * A session outlives the view, so an answer goes on while another conversation is looked at.
+ * Made by `sessions.ts`; shown by `chat-view.tsx`. Never renders anything.
+ */
+import { Chat } from "@ai-sdk/react";
+import { api, type Conversation, type MessageStatus } from "@/lib/api";
+import { newId } from "@/lib/ids";
+import { ProblemError, sentence } from "@/lib/problem";
+import type { Connection } from "@/lib/sse";
+import { createStore, type Store } from "@/lib/store";
+import { readGuestMessages, renameGuestConversation, saveGuestConversation } from "./guest-storage";
+import {
+  type ChatMessage,
+  fromConversation,
+  type MessageMetadata,
+  splitUnfinished,
+  withStatus,
+} from "./messages";
+import { ChatTransport } from "./transport";
+
+/** Why the last action did not happen, and what the person can do about it. */
+export interface Failure {
+  detail: string;
+  action: "sign-in" | "none";
+}
+
+export interface SessionState {
+  draft: string;
+  /** The model asked for; what is really used depends on what is available. */
+  model: string | null;
+  connection: Connection;
+  /** A stop was asked for, and the answer has not ended yet. */
+  stopping: boolean;
+  failure: Failure | null;
+  /** The server has taken a message of this conversation, so its address is worth sharing. */
+  started: boolean;
+}
+
+export interface SessionHooks {
+  isGuest: () => boolean;
+  /** The model to send with, given the one that this conversation prefers. */
+  usableModel: (preferred: string | null) => string | null;
+  onStarted: (id: string) => void;
+  onTitle: (id: string, title: string) => void;
+  /** A turn ended; `lost` when the page did not see how, and the server knows better. */
+  onSettled: (id: string, lost: boolean) => void;
+}
+
+type Unfollowed = Extract<MessageStatus, "interrupted" | "streaming">;
+
+export class Session {
+  readonly id: string;
+  readonly chat: Chat<ChatMessage>;
+  readonly state: Store<SessionState>;
+  /** Counts turns, so that a history fetched before a turn began is not put over it. */
+  turn = 0;
+  private readonly hooks: SessionHooks;
+  private resuming: string | null = null;
+  private unsent: { id: string; text: string } | null = null;
+
+  constructor(id: string, hooks: SessionHooks, model: string | null) {
+    this.id = id;
+    this.hooks = hooks;
+    this.state = createStore<SessionState>({
+      draft: "",
+      model,
+      connection: "live",
+      stopping: false,
+      failure: null,
+      started: false,
+    });
+    this.chat = new Chat<ChatMessage>({
+      id,
+      generateId: newId,
+      transport: new ChatTransport({
+        conversation_id: id,
+        isGuest: hooks.isGuest,
+        model: () => hooks.usableModel(this.state.get().model),
+        runId: () => this.resuming,
+        onStart: (metadata) => this.onStart(metadata),
+        onConnection: (connection) => this.update({ connection }),
+      }),
+      onData: (part) => {
+        if (part.type === "data-title") this.onTitle(part.data.title);
+      },
+    });
+  }
+
+  get busy(): boolean {
+    return this.chat.status === "submitted" || this.chat.status === "streaming";
+  }
+
+  setDraft(draft: string): void {
+    this.update({ draft });
+  }
+
+  setModel(model: string): void {
+    this.update({ model });
+  }
+
+  dismissFailure(): void {
+    this.update({ failure: null });
+  }
+
+  /** Sends a message and follows its answer to the end. */
+  async send(text: string): Promise<void> {
+    if (this.busy) return;
+    // The same text again after a failure is the same message: the server stores it once.
+    const id = this.unsent?.text === text ? this.unsent.id : newId();
+    this.unsent = null;
+    this.turn += 1;
+    this.update({ draft: "", failure: null });
+    await this.chat.sendMessage({ id, role: "user", parts: [{ type: "text", text }] });
+    if (this.chat.status === "error" && this.chat.messages.at(-1)?.id === id) {
+      this.takeBack({ id, text }, this.chat.error);
+    }
+    this.settle();
+  }
+
+  /** Asks again for the answer to the last message, in place of one that failed. */
+  async retry(): Promise<void> {
+    const last = this.chat.messages.at(-1);
+    if (this.busy || last === undefined) return;
+    const before = this.chat.messages;
+    this.turn += 1;
+    this.update({ failure: null });
+    await this.chat.regenerate({ messageId: last.id });
+    if (this.chat.status === "error" && this.chat.messages.at(-1)?.role === "user") {
+      this.update({ failure: this.failureOf(this.chat.error) });
+      this.chat.messages = before;
+    }
+    this.settle();
+  }
+
+  /** Asks the server to stop. The stream's own end then says what was kept. */
+  async stop(): Promise<void> {
+    if (!this.busy) return;
+    this.update({ stopping: true, failure: null });
+    const { run_id } = this.lastAnswer()?.metadata ?? {};
+    // Before the run has a name there is nothing to stop yet: onStart comes back here.
+    if (this.chat.status === "submitted" && run_id === undefined) return;
+    try {
+      await api.stop(this.id, run_id);
+    } catch (error) {
+      this.update({
+        stopping: false,
+        failure: { detail: `The answer goes on. ${sentence(error)}`, action: "none" },
+      });
+    }
+  }
+
+  /** Shows what this browser holds of a guest's conversation; nothing is no error. */
+  openGuest(): void {
+    const messages = readGuestMessages(this.id);
+    if (messages === null) return;
+    this.update({ started: true, model: modelOf(messages) ?? this.state.get().model });
+    this.show(messages, "interrupted");
+  }
+
+  /** Shows a user's conversation as fetched when `turn` was current; stale ones are left. */
+  open(conversation: Conversation, turn: number): void {
+    if (turn !== this.turn || this.busy) return;
+    this.update({ started: true, model: conversation.model ?? this.state.get().model });
+    this.show(fromConversation(conversation), "streaming");
+  }
+
+  /** Keeps a guest's branch. Also called when the page is hidden, before a reload. */
+  persist(): void {
+    if (!this.hooks.isGuest() || this.chat.messages.length === 0) return;
+    saveGuestConversation(this.id, this.chat.messages, this.state.get().model);
+  }
+
+  private show(messages: ChatMessage[], unfollowed: Unfollowed): void {
+    const { settled, partial } = splitUnfinished(messages);
+    this.chat.messages = settled;
+    if (settled.at(-1)?.role === "user") void this.resume(partial, unfollowed);
+  }
+
+  /**
+   * Follows an answer that another page load began. When its stream is no more, what is known of
+   * it comes back: a guest's will get no further, a user's is finished in the database.
+   */
+  private async resume(partial: ChatMessage | null, unfollowed: Unfollowed): Promise<void> {
+    this.turn += 1;
+    const { turn } = this;
+    this.resuming = partial?.id ?? null;
+    await this.chat.resumeStream();
+    if (turn !== this.turn) return;
+    if (partial !== null && this.lastAnswer() === undefined) {
+      this.chat.messages = withStatus([...this.chat.messages, partial], partial.id, unfollowed);
+      this.chat.clearError();
+    }
+    this.settle();
+  }
+
+  private onStart(metadata: MessageMetadata): void {
+    this.update({ started: true });
+    // The chat adds the started answer after this hook: leave the current task first.
+    setTimeout(() => this.persist());
+    this.hooks.onStarted(this.id);
+    if (this.state.get().stopping) {
+      void api.stop(this.id, metadata.run_id).catch(() => this.update({ stopping: false }));
+    }
+  }
+
+  private onTitle(title: string): void {
+    if (this.hooks.isGuest()) {
+      this.persist();
+      renameGuestConversation(this.id, title);
+    }
+    this.hooks.onTitle(this.id, title);
+  }
+
+  /** A message that was not taken goes back to the composer, before what was typed since. */
+  private takeBack(message: { id: string; text: string }, error: Error | undefined): void {
+    this.unsent = message;
+    this.chat.messages = this.chat.messages.filter(({ id }) => id !== message.id);
+    const { draft } = this.state.get();
+    this.update({
+      draft: draft === "" ? message.text : `${message.text}\n\n${draft}`,
+      failure: this.failureOf(error),
+    });
+  }
+
+  private failureOf(error: Error | undefined): Failure {
+    const can_sign_in =
+      error instanceof ProblemError && this.hooks.isGuest() && [401, 429].includes(error.status);
+    return { detail: sentence(error), action: can_sign_in ? "sign-in" : "none" };
+  }
+
+  private settle(): void {
+    const last = this.lastAnswer();
+    const lost = this.chat.status === "error" && last?.metadata?.status === "streaming";
+    this.chat.clearError();
+    if (lost) this.chat.messages = withStatus(this.chat.messages, last.id, "interrupted");
+    this.update({ stopping: false, connection: "live" });
+    this.persist();
+    this.hooks.onSettled(this.id, lost);
+  }
+
+  private lastAnswer(): ChatMessage | undefined {
+    const last = this.chat.messages.at(-1);
+    return last?.role === "assistant" ? last : undefined;
+  }
+
+  private update(change: Partial<SessionState>): void {
+    this.state.set({ ...this.state.get(), ...change });
+  }
+}
+
+function modelOf(messages: ChatMessage[]): string | null {
+  return messages.findLast((message) => message.metadata?.model)?.metadata?.model ?? null;
+}

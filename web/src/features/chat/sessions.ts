@@ -1,0 +1,76 @@
+/**
+ * The sessions of this page, by conversation, and the id of the one that is not sent yet.
+ * Called by the chat page and on a change of owner. Ties sessions to the page's caches.
+ */
+import type { InfiniteData } from "@tanstack/react-query";
+import type { ConversationItem, Me, Page } from "@/lib/api";
+import { newId } from "@/lib/ids";
+import { keys, queryClient } from "@/lib/query-client";
+import { createStore } from "@/lib/store";
+import { currentUsableModel, lastModel } from "./models";
+import { Session, type SessionHooks } from "./session";
+
+const sessions = new Map<string, Session>();
+
+/** Id that the next new conversation will have. */
+export const draftId = createStore(newId());
+
+const hooks: SessionHooks = {
+  isGuest: () => queryClient.getQueryData<Me>(keys.me)?.kind !== "user",
+  usableModel: currentUsableModel,
+  onStarted: (id) => {
+    void queryClient.invalidateQueries({ queryKey: keys.conversations });
+    // On "/" the chat page moves on to the conversation's own address, and then renews.
+    if (window.location.pathname !== "/") renewDraft(id);
+  },
+  onTitle: (id, title) => {
+    queryClient.setQueryData<InfiniteData<Page<ConversationItem>>>(
+      keys.conversations,
+      (data) => data && { ...data, pages: data.pages.map((page) => withTitle(page, id, title)) },
+    );
+  },
+  onSettled: (id, lost) => {
+    void queryClient.invalidateQueries({ queryKey: keys.conversations });
+    void queryClient.invalidateQueries({ queryKey: keys.me });
+    void queryClient.invalidateQueries({
+      queryKey: keys.conversation(id),
+      refetchType: lost ? "active" : "none",
+    });
+  },
+};
+
+function withTitle(page: Page<ConversationItem>, id: string, title: string) {
+  return { ...page, items: page.items.map((item) => (item.id === id ? { ...item, title } : item)) };
+}
+
+export function sessionFor(id: string): Session {
+  let session = sessions.get(id);
+  if (session === undefined) {
+    session = new Session(id, hooks, lastModel());
+    sessions.set(id, session);
+    if (hooks.isGuest()) session.openGuest();
+  }
+  return session;
+}
+
+/** The draft has become a conversation of its own: the next one starts afresh. */
+export function renewDraft(id: string): void {
+  if (draftId.get() === id) draftId.set(newId());
+}
+
+/** What was said as one owner is never shown to the next. */
+export function forgetSessions(): void {
+  for (const session of sessions.values()) void session.chat.stop();
+  sessions.clear();
+  draftId.set(newId());
+}
+
+function persistAll(): void {
+  for (const session of sessions.values()) session.persist();
+}
+
+// A reload in mid-answer must find what a guest has of it.
+window.addEventListener("pagehide", persistAll);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") persistAll();
+});

@@ -1,0 +1,132 @@
+/**
+ * Carries a chat over HTTP for useChat: the request bodies that the API takes, a stream that
+ * reconnects, and the outcome of an answer written into its metadata.
+ * Made by `session.ts`, one a conversation. Never touches the page's state but through its hooks.
+ */
+import { DefaultChatTransport, type UIMessageChunk } from "ai";
+import { problemFrom } from "@/lib/problem";
+import { type Connection, followStream } from "@/lib/sse";
+import { type ChatMessage, type MessageMetadata, toBranch } from "./messages";
+
+export interface TransportHooks {
+  conversation_id: string;
+  /** Guests send the whole branch: the server keeps no conversation of theirs. */
+  isGuest: () => boolean;
+  model: () => string | null;
+  /** The run to resume, where it is known: named, its end can be read after it is over. */
+  runId: () => string | null;
+  onStart: (metadata: MessageMetadata) => void;
+  onConnection: (connection: Connection) => void;
+}
+
+export class ChatTransport extends DefaultChatTransport<ChatMessage> {
+  private readonly onStart: TransportHooks["onStart"];
+
+  constructor(hooks: TransportHooks) {
+    super({
+      api: "/api/chat",
+      credentials: "same-origin",
+      prepareSendMessagesRequest: ({ id, messages, trigger }) => ({
+        body: { trigger, ...requestBody(id, messages, hooks) },
+      }),
+      prepareReconnectToStreamRequest: () => ({
+        api: streamUrl(hooks.conversation_id, hooks.runId()),
+      }),
+      fetch: streamingFetch(hooks),
+    });
+    this.onStart = hooks.onStart;
+  }
+
+  protected override processResponseStream(
+    stream: ReadableStream<Uint8Array<ArrayBufferLike>>,
+  ): ReadableStream<UIMessageChunk> {
+    return super.processResponseStream(stream).pipeThrough(outcomeIntoMetadata(this.onStart));
+  }
+}
+
+export function requestBody(
+  id: string,
+  messages: ChatMessage[],
+  { isGuest, model }: Pick<TransportHooks, "isGuest" | "model">,
+) {
+  const branch = toBranch(messages);
+  const chosen = model() ?? undefined;
+  return isGuest()
+    ? { id, messages: branch, model: chosen }
+    : { id, message: branch.at(-1), model: chosen };
+}
+
+function streamUrl(conversation_id: string, run_id: string | null): string {
+  return `/api/chat/${conversation_id}/stream${run_id === null ? "" : `?run_id=${run_id}`}`;
+}
+
+function streamingFetch({ conversation_id, onConnection }: TransportHooks): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    if (!response.ok) throw await problemFrom(response);
+    if (response.status === 204 || response.body === null) return response;
+    const url = streamUrl(conversation_id, response.headers.get("x-tailrace-run-id"));
+    const signal = init?.signal ?? undefined;
+    const body = followStream(response.body, {
+      reopen: (last_event_id) =>
+        fetch(url, {
+          credentials: "same-origin",
+          headers: last_event_id === null ? {} : { "last-event-id": last_event_id },
+          signal,
+        }),
+      signal,
+      onConnection,
+    });
+    return new Response(body, { status: response.status, headers: response.headers });
+  };
+}
+
+/**
+ * How an answer ended becomes part of the message. useChat would drop `abort`, and turn `error`
+ * into a state of the chat that forgets the error's class and the next answer wipes out.
+ */
+function outcomeIntoMetadata(
+  onStart: TransportHooks["onStart"],
+): TransformStream<UIMessageChunk, UIMessageChunk> {
+  let ended = false;
+  const metadata = (messageMetadata: MessageMetadata): UIMessageChunk => ({
+    type: "message-metadata",
+    messageMetadata,
+  });
+  return new TransformStream({
+    transform(chunk, controller) {
+      switch (chunk.type) {
+        case "start": {
+          const started: MessageMetadata = {
+            ...(chunk.messageMetadata as MessageMetadata | undefined),
+            status: "streaming",
+          };
+          controller.enqueue({ ...chunk, messageMetadata: started });
+          onStart(started);
+          return;
+        }
+        case "abort":
+          ended = true;
+          controller.enqueue(
+            metadata({ status: chunk.reason === "interrupted" ? "interrupted" : "cancelled" }),
+          );
+          return;
+        case "error": {
+          ended = true;
+          const type = (chunk as { errorType?: string }).errorType;
+          controller.enqueue(
+            metadata({ status: "error", error: { message: chunk.errorText, type } }),
+          );
+          return;
+        }
+        case "finish":
+          controller.enqueue(chunk);
+          if (!ended) controller.enqueue(metadata({ status: "complete" }));
+          ended = true;
+          return;
+        default:
+          controller.enqueue(chunk);
+      }
+    },
+  });
+}

@@ -1,0 +1,105 @@
+/** Everything that is known of one call, beside the list. */
+import { Link } from "@tanstack/react-router";
+import { ArrowRightIcon } from "lucide-react";
+import type { ReactNode } from "react";
+import { CopyButton } from "@/components/copy-button";
+import { Button } from "@/components/ui/button";
+import { Sheet, SheetContent, SheetDescription, SheetTitle } from "@/components/ui/sheet";
+import type { Call } from "@/lib/api";
+import { formatCost, formatCount, formatSeconds, formatTime, formatUtc } from "@/lib/format";
+import { CallStatusBadge } from "./call-status";
+
+export function CallSheet({ call, onClose }: { call: Call | null; onClose: () => void }) {
+  return (
+    <Sheet open={call !== null} onOpenChange={(open) => !open && onClose()}>
+      <SheetContent>{call && <Details call={call} />}</SheetContent>
+    </Sheet>
+  );
+}
+
+function Details({ call }: { call: Call }) {
+  const about = call.usage_estimated ? "≈ " : "";
+  return (
+    <div className="flex min-h-0 flex-1 flex-col">
+      <header className="space-y-1.5 border-b px-6 pt-5 pb-4">
+        <SheetTitle className="flex items-center gap-2.5 pr-8 font-semibold tracking-tight">
+          <span className="truncate">{call.request_model}</span>
+          <CallStatusBadge status={call.status} />
+        </SheetTitle>
+        <SheetDescription className="text-sm text-muted-foreground">
+          {formatTime(call.started_at)}, that is {formatUtc(call.started_at)}
+        </SheetDescription>
+      </header>
+      <div className="min-h-0 flex-1 space-y-6 overflow-y-auto px-6 py-5">
+        <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-2.5 text-sm tabular-nums">
+          <Row name="Kind">{call.kind}</Row>
+          <Row name="Provider">{call.provider}</Row>
+          {call.response_model && call.response_model !== call.request_model && (
+            <Row name="Answered by">{call.response_model}</Row>
+          )}
+          {call.error_type && (
+            <Row name="Error">
+              <span className="text-destructive">{call.error_type}</span>
+            </Row>
+          )}
+          <Row name="Duration">{formatSeconds(call.duration)}</Row>
+          <Row name="Time to first chunk">{formatSeconds(call.time_to_first_chunk)}</Row>
+          <Row name="Tokens in">
+            {about}
+            {formatCount(call.input_tokens)}
+            {call.cache_read_tokens ? `, ${formatCount(call.cache_read_tokens)} from cache` : ""}
+          </Row>
+          <Row name="Tokens out">
+            {about}
+            {formatCount(call.output_tokens)}
+            {call.reasoning_tokens ? `, ${formatCount(call.reasoning_tokens)} of reasoning` : ""}
+          </Row>
+          <Row name="Cost">
+            {formatCost(call.cost_usd)}
+            {call.unpriced ? " (this model has no known price)" : ""}
+          </Row>
+          {call.finish_reason && <Row name="Finish reason">{call.finish_reason}</Row>}
+          <Row name="Id">
+            <span className="flex items-center justify-end gap-1">
+              <code className="min-w-0 truncate text-xs">{call.id}</code>
+              <CopyButton text={() => call.id} label="Copy id" />
+            </span>
+          </Row>
+        </dl>
+        <Preview title="Input" text={call.input_preview} />
+        <Preview title="Output" text={call.output_preview} />
+      </div>
+      {call.conversation_id && call.kind === "chat" && (
+        <footer className="border-t px-6 py-4">
+          <Button variant="secondary" className="w-full" asChild>
+            <Link to="/c/$conversationId" params={{ conversationId: call.conversation_id }}>
+              Open the conversation
+              <ArrowRightIcon />
+            </Link>
+          </Button>
+        </footer>
+      )}
+    </div>
+  );
+}
+
+function Row({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-muted-foreground">{name}</dt>
+      <dd className="min-w-0 text-right">{children}</dd>
+    </>
+  );
+}
+
+function Preview({ title, text }: { title: string; text: string | null }) {
+  if (text === null || text === "") return null;
+  return (
+    <section>
+      <h3 className="mb-2 text-sm font-medium text-muted-foreground">{title}</h3>
+      <p className="max-h-72 overflow-y-auto rounded-lg border bg-background/60 p-3 text-sm leading-relaxed break-words whitespace-pre-wrap">
+        {text}
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,204 @@
+/**
+ * The HTTP API: one typed function an endpoint, fields named as in its JSON.
+ * Called by TanStack Query hooks and the chat session. Streams are the transport's business.
+ */
+import { ProblemError, problemFrom } from "./problem";
+
+export interface Me {
+  kind: "guest" | "user";
+  id: string;
+  email: string | null;
+  role: "user" | "admin" | null;
+  guest_limit: number | null;
+  guest_remaining: number | null;
+}
+
+export interface Model {
+  id: string;
+  provider: string;
+  name: string;
+  available: boolean;
+  reason: string | null;
+  default: boolean;
+}
+
+export interface Models {
+  items: Model[];
+  default: string | null;
+}
+
+export interface ConversationItem {
+  id: string;
+  title: string | null;
+  model: string | null;
+  created_at: string;
+  updated_at: string;
+  active_run_id: string | null;
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+export type MessageStatus = "complete" | "streaming" | "error" | "cancelled" | "interrupted";
+
+export interface Usage {
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cache_read_tokens?: number | null;
+  reasoning_tokens?: number | null;
+  estimated?: boolean;
+}
+
+export interface StoredMessage {
+  id: string;
+  role: "user" | "assistant";
+  status: MessageStatus;
+  parts: ({ type: "text"; text: string } | { type: "reasoning"; text: string })[];
+  metadata: Record<string, unknown>;
+  created_at: string;
+}
+
+export interface Conversation extends ConversationItem {
+  messages: StoredMessage[];
+}
+
+export interface Percentiles {
+  p50: number;
+  p95: number;
+  p99: number;
+}
+
+export interface ModelNumbers {
+  provider: string;
+  model: string;
+  requests: number;
+  errors: number;
+  error_rate: number;
+  duration_p50: number | null;
+  duration_p95: number | null;
+  time_to_first_chunk_p50: number | null;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: string | null;
+}
+
+export interface SeriesPoint {
+  start: string;
+  requests: number;
+  errors: number;
+  duration_p95: number | null;
+  time_to_first_chunk_p95: number | null;
+  output_tokens: number;
+}
+
+export interface Overview {
+  from: string;
+  to: string;
+  requests: number;
+  errors: number;
+  error_rate: number;
+  cancelled: number;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: string | null;
+  unpriced_requests: number;
+  duration: Percentiles | null;
+  time_to_first_chunk: Percentiles | null;
+  by_model: ModelNumbers[];
+  series: SeriesPoint[];
+  bucket_seconds: number;
+}
+
+export type CallStatus = "ok" | "error" | "cancelled" | "timeout" | "interrupted";
+
+export interface Call {
+  id: string;
+  started_at: string;
+  kind: string;
+  status: CallStatus;
+  error_type: string | null;
+  provider: string;
+  request_model: string;
+  response_model: string | null;
+  duration: number | null;
+  time_to_first_chunk: number | null;
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cache_read_tokens: number | null;
+  reasoning_tokens: number | null;
+  usage_estimated: boolean;
+  cost_usd: string | null;
+  unpriced: boolean;
+  finish_reason: string | null;
+  conversation_id: string | null;
+  input_preview: string | null;
+  output_preview: string | null;
+}
+
+async function request(path: string, init?: RequestInit): Promise<Response> {
+  const response = await fetch(path, { credentials: "same-origin", ...init });
+  if (!response.ok) throw await problemFrom(response);
+  return response;
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await request(path, { signal })).json();
+}
+
+function post(path: string, body?: unknown): Promise<Response> {
+  return request(path, {
+    method: "POST",
+    headers: body === undefined ? undefined : { "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+}
+
+function query(parameters: Record<string, string | number | null | undefined>): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined) search.set(name, String(value));
+  }
+  const text = search.toString();
+  return text && `?${text}`;
+}
+
+export interface Credentials {
+  email: string;
+  password: string;
+}
+
+export const api = {
+  me: (signal?: AbortSignal) => get<Me>("/api/auth/me", signal),
+  login: async (credentials: Credentials): Promise<Me> =>
+    (await post("/api/auth/login", credentials)).json(),
+  register: async (credentials: Credentials): Promise<Me> =>
+    (await post("/api/auth/register", credentials)).json(),
+  logout: async (): Promise<void> => {
+    await post("/api/auth/logout");
+  },
+  models: (signal?: AbortSignal) => get<Models>("/api/models", signal),
+  conversations: (cursor: string | null, signal?: AbortSignal) =>
+    get<Page<ConversationItem>>(`/api/conversations${query({ limit: 40, cursor })}`, signal),
+  conversation: (id: string, signal?: AbortSignal) =>
+    get<Conversation>(`/api/conversations/${id}`, signal),
+  /** Asks a run to stop; resolves to false when nothing was active. */
+  stop: async (conversation_id: string, run_id?: string): Promise<boolean> =>
+    (await post(`/api/chat/${conversation_id}/stop`, { run_id })).status === 202,
+  overview: (from: Date, to: Date, signal?: AbortSignal) =>
+    get<Overview>(
+      `/api/metrics/overview${query({ from: from.toISOString(), to: to.toISOString() })}`,
+      signal,
+    ),
+  calls: (from: Date, cursor: string | null, signal?: AbortSignal) =>
+    get<Page<Call>>(
+      `/api/metrics/calls${query({ limit: 25, from: from.toISOString(), cursor })}`,
+      signal,
+    ),
+};
+
+/** True for an answer that will not change by asking again. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof ProblemError && error.status < 500 && error.status !== 429;
+}

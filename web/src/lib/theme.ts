@@ -1,0 +1,37 @@
+/** Dark, light, or as the system says. Kept in localStorage; applied as a class on <html>. */
+import { createStore } from "./store";
+
+export type Theme = "dark" | "light" | "system";
+
+const KEY = "tailrace.theme";
+const system_is_light = window.matchMedia("(prefers-color-scheme: light)");
+
+function stored(): Theme {
+  const value = localStorage.getItem(KEY);
+  return value === "dark" || value === "light" ? value : "system";
+}
+
+export const theme = createStore<Theme>(stored());
+
+export function resolvedTheme(): "dark" | "light" {
+  const value = theme.get();
+  if (value !== "system") return value;
+  return system_is_light.matches ? "light" : "dark";
+}
+
+function apply(): void {
+  document.documentElement.classList.toggle("dark", resolvedTheme() === "dark");
+}
+
+export function setTheme(next: Theme): void {
+  if (next === "system") localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, next);
+  theme.set(next);
+}
+
+/** Called once by main.tsx, before the first paint of the app. */
+export function startTheme(): void {
+  apply();
+  theme.subscribe(apply);
+  system_is_light.addEventListener("change", apply);
+}
