@@ -7,58 +7,70 @@
 LAMBDA_PLATFORM ?= aarch64-manylinux_2_28
 LAMBDA_PYTHON ?= 3.13
 
-lambda-target = --python-platform $(LAMBDA_PLATFORM) --python-version $(LAMBDA_PYTHON) --only-binary :all:
-lambda-install = uv pip install --quiet --no-deps $(lambda-target) --target
-# Pinned by the lock file: everything that the core layer needs, and an extra named behind it.
-lambda-resolve = uv pip compile --quiet --no-header --no-annotate $(lambda-target) \
-	--constraints requirements.lock pyproject.toml
+# Versions and hashes are those of the lock file.
+lambda-target = --quiet --only-binary :all: --constraints requirements.lock \
+	--python-platform $(LAMBDA_PLATFORM) --python-version $(LAMBDA_PYTHON)
+lambda-resolve = uv pip compile --no-header --no-annotate $(lambda-target) pyproject.toml
+lambda-install = uv pip install --no-deps $(lambda-target)
+# Which packages the core layer and each extra need; kept, since finding out takes longest.
+lambda-lists = .aws-sam/packages/$(LAMBDA_PLATFORM)-$(LAMBDA_PYTHON)
 
 .PHONY: build-RuntimeLayer build-CoreLayer build-ChatFunction build-ApiFunction \
 	build-IngestFunction build-MaintainFunction build-MigrateFunction
 
 build-RuntimeLayer:
-	mkdir -p $(ARTIFACTS_DIR)/python
-	cp layers/runtime/tailrace-runtime $(ARTIFACTS_DIR)
-	cp -R layers/runtime/python/tailrace_runtime $(ARTIFACTS_DIR)/python
+	@mkdir -p $(ARTIFACTS_DIR)/python
+	@cp layers/runtime/tailrace-runtime $(ARTIFACTS_DIR)
+	@cp -R layers/runtime/python/tailrace_runtime $(ARTIFACTS_DIR)/python
 	$(call lambda-finish,runtime layer)
 
-build-CoreLayer:
-	mkdir -p $(ARTIFACTS_DIR)/python
-	$(lambda-resolve) > $(ARTIFACTS_DIR)/.packages
-	$(lambda-install) $(ARTIFACTS_DIR)/python -r $(ARTIFACTS_DIR)/.packages
-	cp -R layers/core/python/tailrace $(ARTIFACTS_DIR)/python
+build-CoreLayer: $(lambda-lists)/core.txt
+	@$(lambda-install) --target $(ARTIFACTS_DIR)/python -r $<
+	@cp -R layers/core/python/tailrace $(ARTIFACTS_DIR)/python
 	$(call lambda-finish,core layer)
 
 build-ChatFunction:
 	$(call lambda-function,chat)
 
-build-ApiFunction:
-	$(call lambda-extra,api)
+build-ApiFunction: $(lambda-lists)/api.txt
+	@$(lambda-install) --target $(ARTIFACTS_DIR) -r $<
 	$(call lambda-function,api)
 
-build-IngestFunction:
-	$(call lambda-extra,pricing)
+build-IngestFunction: $(lambda-lists)/pricing.txt
+	@$(lambda-install) --target $(ARTIFACTS_DIR) -r $<
 	$(call lambda-function,ingest)
 
 build-MaintainFunction:
-	$(call lambda-extra,pricing)
 	$(call lambda-function,maintain)
 
 build-MigrateFunction:
 	$(call lambda-function,migrate)
 
-# Install what an extra adds to the core layer, and nothing that the layer has already.
-define lambda-extra
-	mkdir -p $(ARTIFACTS_DIR)
-	$(lambda-resolve) > $(ARTIFACTS_DIR)/.core
-	$(lambda-resolve) --extra $(1) > $(ARTIFACTS_DIR)/.all
-	grep -vxF -f $(ARTIFACTS_DIR)/.core $(ARTIFACTS_DIR)/.all > $(ARTIFACTS_DIR)/.packages
-	$(lambda-install) $(ARTIFACTS_DIR) -r $(ARTIFACTS_DIR)/.packages
-endef
+# Functions are built side by side: a list is moved into place whole.
+$(lambda-lists)/core.txt: pyproject.toml requirements.lock
+	@mkdir -p $(@D)
+	@$(lambda-resolve) > $@.$$$$ && mv $@.$$$$ $@
+
+# What an extra adds to the core layer, and nothing that the layer has already.
+$(lambda-lists)/%.txt: $(lambda-lists)/core.txt
+	@$(lambda-resolve) --extra $* > $@.all.$$$$ && grep -vxF -f $< $@.all.$$$$ > $@.$$$$ \
+		&& rm $@.all.$$$$ && mv $@.$$$$ $@
+
+# SAM's pins clash with ours, so it lives in an environment of its own.
+.PHONY: sam-validate sam-build
+sam-validate: .venv-sam/bin/sam
+	SAM_CLI_TELEMETRY=0 $< validate --region us-east-1
+sam-build: .venv-sam/bin/sam
+	SAM_CLI_TELEMETRY=0 $< build
+
+.venv-sam/bin/sam: tests/acceptance/aws/sam.lock
+	@uv venv --quiet --clear .venv-sam
+	@uv pip sync --quiet --python .venv-sam $<
+	@touch $@
 
 define lambda-function
-	mkdir -p $(ARTIFACTS_DIR)
-	cp functions/$(1)/handler.py $(ARTIFACTS_DIR)
+	@mkdir -p $(ARTIFACTS_DIR)
+	@cp functions/$(1)/handler.py $(ARTIFACTS_DIR)
 	$(call lambda-finish,$(1) function)
 endef
 
@@ -67,8 +79,8 @@ endef
 define lambda-finish
 	@rm -rf $(ARTIFACTS_DIR)/bin $(ARTIFACTS_DIR)/python/bin
 	@find $(ARTIFACTS_DIR) \( -name tests -o -name __pycache__ \) -type d -prune -exec rm -r {} +
-	@find $(ARTIFACTS_DIR) \( -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ch]' -o -name '.*' \) \
-		-type f -delete
+	@find $(ARTIFACTS_DIR) -type f \( -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ch]' -o -name '.*' \) \
+		-delete
 	@if python=$$(uv python find --no-python-downloads $(LAMBDA_PYTHON) 2>/dev/null); then \
 		$$python -m compileall -q --invalidation-mode unchecked-hash -s $(ARTIFACTS_DIR) $(ARTIFACTS_DIR); \
 	else \

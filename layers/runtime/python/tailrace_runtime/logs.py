@@ -20,7 +20,9 @@ _log = logging.getLogger("tailrace_runtime")
 
 
 class JsonFormatter(logging.Formatter):
-    """Write a record, its ``extra`` fields left out and its exception included."""
+    """Write a record with its ``extra`` fields and its exception."""
+
+    _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
     def format(self, record: logging.LogRecord) -> str:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -34,7 +36,8 @@ class JsonFormatter(logging.Formatter):
             line["requestId"] = _request_id
         if record.exc_info and record.exc_info[1]:
             line |= describe(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        extra = {key: value for key, value in vars(record).items() if key not in self._STANDARD}
+        return json.dumps(extra | line, ensure_ascii=False, default=str)
 
 
 def configure() -> None:

@@ -1,0 +1,99 @@
+"""template.yaml as SAM sees it: valid, and built for Lambda's platform on this machine."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.aws.function import ROOT
+
+FUNCTIONS = ("ApiFunction", "ChatFunction", "IngestFunction", "MaintainFunction", "MigrateFunction")
+
+# Lambda's limit for a function and its layers together, in bytes, unpacked.
+UNPACKED_LIMIT = 250 << 20
+
+
+@pytest.fixture(scope="module")
+def sam(tmp_path_factory: pytest.TempPathFactory):
+    """Runs a `sam` command that keeps to itself and this machine."""
+    subprocess.run(["make", "-f", "build.mk", ".venv-sam/bin/sam"], cwd=ROOT, check=True)
+    folder = tmp_path_factory.mktemp("sam")
+    # It would look for a newer version of itself once a week.
+    metadata = {"lastVersionCheck": time.time(), "telemetryEnabled": False}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    environment = {
+        **os.environ,
+        "__SAM_CLI_APP_DIR": str(folder),
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [ROOT / ".venv-sam" / "bin" / "sam", *arguments],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything in template.yaml, as `sam build` packs it for Lambda."""
+    folder = tmp_path_factory.mktemp("build")
+    sam("build", "--build-dir", str(folder))
+    return folder
+
+
+def test_the_template_is_valid(sam):
+    assert "is a valid SAM Template" in sam("validate", "--lint")
+
+
+def test_every_function_has_its_handler(built):
+    for name in FUNCTIONS:
+        assert (built / name / "handler.py").is_file()
+
+
+def test_the_layers_have_what_lambda_looks_for(built):
+    wrapper = built / "RuntimeLayer" / "tailrace-runtime"
+    assert os.access(wrapper, os.X_OK)
+    assert (built / "RuntimeLayer/python/tailrace_runtime/__main__.py").is_file()
+    core = built / "CoreLayer" / "python"
+    assert (core / "tailrace/db/migrations").is_dir()
+    assert {"aiohttp", "msgspec", "psycopg", "redis", "starlette"} <= names(core)
+
+
+def test_binaries_are_for_arm64_and_the_functions_python(built):
+    binaries = list(built.rglob("*.cpython-*.so"))
+    assert len(binaries) > 10
+    for binary in binaries:
+        assert binary.name.endswith(".cpython-313-aarch64-linux-gnu.so")
+
+
+def test_functions_bring_what_the_core_layer_lacks_and_no_more(built):
+    core = names(built / "CoreLayer" / "python")
+    assert {"fastapi", "mangum", "pwdlib"} <= names(built / "ApiFunction")
+    assert "genai_prices" in names(built / "IngestFunction")
+    for name in FUNCTIONS:
+        assert not names(built / name) & core - {"__pycache__"}
+
+
+def test_what_is_packed_is_small(built):
+    assert not any(path.is_dir() for path in built.rglob("tests"))
+    size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
+    assert size < UNPACKED_LIMIT / 2
+
+
+def names(folder: Path) -> set[str]:
+    """Top-level names in a folder, without what says only where a package came from."""
+    return {path.name for path in folder.iterdir() if path.suffix != ".dist-info"}
