@@ -8,6 +8,7 @@ last and can neither delay nor break what the reader gets.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Literal
 
 from tailrace.conversations import store
@@ -85,6 +86,7 @@ class Run:
         self._parts: list[dict[str, Any]] = []
         self._open_part: str | None = None
         self._pieces: list[str] = []
+        self._generated = asyncio.Event()
         self._ended = False
         self._cancelled = False
         self._generation: asyncio.Task[None] | None = None
@@ -135,8 +137,8 @@ class Run:
         status, event_status, error = await self._outcome(self._generation)
         self._close_part()
         await self._end_title()
-        watch.cancel()
-        await asyncio.wait({watch})
+        self._generated.set()
+        await watch
         await self._save(status, event_status, error)
         for part in wire.ending(status, self._metadata):
             self._emit(part)
@@ -209,16 +211,20 @@ class Run:
 
     async def _watch(self) -> None:
         """Keep the journal, and see a request to stop soon after it is made."""
-        while True:
+        while not self._generated.is_set():
             cancelled = await self._append()
             if cancelled and not self._cancelled:
                 self._cancelled = True
                 if self._generation is not None:
                     self._generation.cancel()
             if not self._journal_works:
-                await asyncio.sleep(_RETRY_EVERY)
+                pause = _RETRY_EVERY
             else:
-                await asyncio.sleep(_APPEND_EVERY if self._journal_frames else _LOOK_EVERY)
+                pause = _APPEND_EVERY if self._journal_frames else _LOOK_EVERY
+            # Told rather than cancelled: a command cut off half-way costs its connection.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._generated.wait()
 
     async def _append(self, status: MessageStatus | None = None) -> bool:
         frames, last = self._journal_frames.copy(), self._number
@@ -249,6 +255,8 @@ class Run:
             self._parts.append({"type": kind, "text": ""})
             self._emit({"type": f"{kind}-start", "id": str(len(self._parts) - 1)})
             self._begin_title()
+        if "\0" in text:
+            text = text.replace("\0", "")  # PostgreSQL keeps no such character.
         part_id = str(len(self._parts) - 1)
         self._pieces.append(text)
         self._number += 1
