@@ -12,14 +12,14 @@ import httpx
 
 @dataclass
 class Frame:
-    """One Server-Sent Event; ``part`` is ``None`` for ``[DONE]``."""
+    """One Server-Sent Event; ``part`` is empty for ``[DONE]``."""
 
     id: int | None
-    part: dict[str, Any] | None
+    part: dict[str, Any]
 
     @property
     def type(self) -> str:
-        return self.part["type"] if self.part else "[DONE]"
+        return self.part.get("type", "[DONE]")
 
 
 class Stream:
@@ -38,7 +38,7 @@ class Stream:
                 number = int(line[4:])
             elif line.startswith("data: "):
                 data = line[6:]
-                frame = Frame(number, None if data == "[DONE]" else json.loads(data))
+                frame = Frame(number, {} if data == "[DONE]" else json.loads(data))
                 self.frames.append(frame)
                 return frame
         return None
@@ -59,7 +59,7 @@ class Stream:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "".join(f.part["delta"] for f in self.frames if f.part and f.type == "text-delta")
+        return "".join(f.part["delta"] for f in self.frames if f.type == "text-delta")
 
     @property
     def types(self) -> list[str]:

@@ -7,6 +7,7 @@ the client to close it.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,8 +133,6 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> E
 
 
 async def _watch(exchange: Exchange) -> None:
-    try:
+    with suppress(ConnectionError):
         await exchange._reader.read()
-    except ConnectionError:
-        pass
     exchange.client_closed.set()

@@ -76,7 +76,7 @@ class TestProviderFailure:
 
         assert stream.response.status_code == 200
         error = frames[-2].part
-        assert error and (error["type"], error["errorType"]) == ("error", error_type)
+        assert (error["type"], error["errorType"]) == ("error", error_type)
         assert error["errorText"].endswith(".")
         message = (await user.conversation(conversation_id))["messages"][-1]
         assert (message["status"], message["parts"]) == ("error", kept)
@@ -101,7 +101,7 @@ async def test_a_provider_that_is_down_is_a_connection_error(
     async with user.chat("Hi") as stream:
         frames = await stream.rest()
 
-    assert frames[-2].part and frames[-2].part["errorType"] == "connection"
+    assert frames[-2].part["errorType"] == "connection"
 
 
 async def test_without_valkey_a_chat_works_and_its_event_takes_the_outbox(

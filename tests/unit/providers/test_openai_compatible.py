@@ -220,7 +220,9 @@ async def test_silence_ends_in_a_timeout(model_server, begin) -> None:
         await exchange.client_closed.wait()
 
     model_server.script = script
-    adapter = _adapter(model_server, connect_timeout=0.1, first_chunk_timeout=0.1, chunk_timeout=0.1)
+    adapter = _adapter(
+        model_server, connect_timeout=0.1, first_chunk_timeout=0.1, chunk_timeout=0.1
+    )
 
     with pytest.raises(ProviderError) as caught:
         await _collect(adapter)
@@ -246,7 +248,9 @@ async def test_closing_the_stream_closes_the_connection(provider, model_server) 
 
 
 async def test_models_are_asked_of_the_server(provider, model_server) -> None:
-    model_server.script = lambda exchange: exchange.respond(200, b'{"data":[{"id":"a"},{"id":"b"}]}')
+    model_server.script = lambda exchange: exchange.respond(
+        200, b'{"data":[{"id":"a"},{"id":"b"}]}'
+    )
 
     assert await provider.models() == ["a", "b"]
     assert model_server.exchanges[0].path == "/v1/models"
