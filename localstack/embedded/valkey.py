@@ -8,12 +8,11 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import redis
 
-from localstack.embedded.process import Child, StackError, end_orphans, free_port
+from localstack.embedded.process import Child, StackError, end_orphans, start_on_port
 from localstack.embedded.wheels import wheel_file
 
 
@@ -68,17 +67,9 @@ class Valkey:
         except OSError as error:
             raise StackError(f"Valkey cannot use {self.folder}: {error.strerror}") from None
         end_orphans(self._data, "valkey-server", signal.SIGTERM)
-        # A free port can be taken before the server binds it.
-        attempts = 3 if self._port is None else 1
-        for attempt in range(1, attempts + 1):
-            port = self._port or free_port()
-            child = self._launch(port)
-            if self._becomes_ready(child, port):
-                self._child, self._port = child, port
-                return
-            child.stop()
-            if attempt == attempts or "Failed listening" not in child.complaint():
-                raise child.failure()
+        self._child, self._port = start_on_port(
+            self._launch, self._answers, port=self._port, bind_error="Failed listening"
+        )
 
     def stop(self) -> None:
         """Stop cleanly; what was written is on disk when the server is durable."""
@@ -118,18 +109,13 @@ class Valkey:
             stdin="".join(f"{name} {value}\n" for name, value in config.items()).encode(),
         )
 
-    def _becomes_ready(self, child: Child, port: int, timeout: float = 60.0) -> bool:
-        deadline = time.monotonic() + timeout
+    def _answers(self, port: int) -> bool:
         with redis.Redis(port=port, password=self._password, socket_timeout=1.0) as client:
-            while child.running and time.monotonic() < deadline:
-                try:
-                    client.ping()
-                except (redis.ConnectionError, redis.TimeoutError):
-                    # Not listening yet, or (BusyLoadingError) still reading its data.
-                    time.sleep(0.02)
-                else:
-                    return True
-        return False
+            try:
+                return bool(client.ping())
+            except (redis.ConnectionError, redis.TimeoutError):
+                # Not listening yet, or (BusyLoadingError) still reading its data.
+                return False
 
 
 def _program() -> str:

@@ -1,0 +1,101 @@
+"""Page, API and streams as one application over one `Services`: what one address serves.
+
+Called by the embedded stack, or any other place that is one process; on AWS the content delivery
+network does this routing, and no function imports it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path, PurePosixPath
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Mount, Router
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tailrace.http import api, chat, problems
+from tailrace.services import Services
+
+# The build puts a hash of the content into the names under assets/.
+_HASHED = "assets/"
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+def create_app(services: Services, web_root: Path) -> "Site":
+    """Return the application.
+
+    Parameters
+    ----------
+    services
+        Opened and closed by the application's lifespan.
+    web_root
+        Folder of the built page, with its ``index.html``.
+
+    Raises
+    ------
+    SettingsError
+        When a provider's settings cannot be used.
+    """
+    return Site(services, web_root)
+
+
+class Site(Router):
+    """The application; `interrupt` ends its runs ahead of a shutdown."""
+
+    def __init__(self, services: Services, web_root: Path) -> None:
+        super().__init__(default=self._dispatch, redirect_slashes=False, lifespan=self._live)
+        self._services = services
+        self._chat = chat.create_app(services, lifespan=False)
+        self._api = api.create_app(services, lifespan=False)
+        self._page = Starlette(
+            routes=[Mount("/", _Page(directory=web_root))], exception_handlers=problems.HANDLERS
+        )
+        self._chat_life = AsyncExitStack()
+
+    async def interrupt(self) -> None:
+        """End the runs under way, keeping what they have; may be called again.
+
+        A server that stops calls this before it waits for its connections: a reader then gets the
+        end of its stream, where it would otherwise hold the server up until the answer is whole.
+        """
+        await self._chat_life.aclose()
+
+    @asynccontextmanager
+    async def _live(self, app: ASGIApp) -> AsyncIterator[None]:
+        await self._services.open()
+        try:
+            await self._chat_life.enter_async_context(
+                self._chat.router.lifespan_context(self._chat)
+            )
+            yield
+        finally:
+            await self.interrupt()
+            await self._services.close()
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/api/chat" or path.startswith("/api/chat/"):
+            app = self._chat
+        elif path.startswith("/api/") or path in ("/api", "/healthz", "/readyz"):
+            app = self._api
+        else:
+            app = self._page
+        await app(scope, receive, send)
+
+
+class _Page(StaticFiles):
+    """The built page; a path that is no file belongs to the page's own router."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            if error.status_code != 404 or PurePosixPath(path).suffix:
+                raise
+            path = "index.html"
+            response = await super().get_response(path, scope)
+        response.headers["cache-control"] = _FOREVER if path.startswith(_HASHED) else "no-cache"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
