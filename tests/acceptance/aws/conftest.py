@@ -3,13 +3,29 @@
 import json
 import sysconfig
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
+from tailrace.settings import Settings
 from tests.acceptance.aws.function import ROOT, Function, build
+from tests.acceptance.aws.function_url import FunctionUrl
 from tests.acceptance.aws.runtime_api import RuntimeApi
+from tests.support.model_server import ModelServer
+
+
+class Deployed(NamedTuple):
+    """A function that runs: its Runtime API, its process, and a client of its URL."""
+
+    api: RuntimeApi
+    process: Function
+    http: httpx.AsyncClient
+
+
+Deploy = Callable[..., AbstractAsyncContextManager[Deployed]]
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +91,59 @@ def app(tmp_path: Path) -> Callable[[str], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def environment(settings: Settings, model_server: ModelServer) -> dict[str, str]:
+    """The variables that template.yaml sets, over this test's data and a model it scripts."""
+    local = {
+        "name": "local",
+        "kind": "openai_compatible",
+        "base_url": model_server.base_url,
+        "models": ["m"],
+    }
+    return {
+        "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
+        "TAILRACE_REDIS_URL": settings.redis_url.get_secret_value(),
+        "TAILRACE_SECRET_KEY": settings.secret_key.get_secret_value(),
+        "TAILRACE_PROVIDERS": json.dumps([local, {"name": "scripted", "kind": "scripted"}]),
+        "TAILRACE_DEFAULT_MODEL": "local/m",
+        "TAILRACE_DATABASE_POOL_SIZE": "2",
+        # The function URL of these tests has no TLS.
+        "TAILRACE_SECURE_COOKIES": "false",
+    }
+
+
+@pytest.fixture
+def deploy(
+    opt: Path,
+    task: Callable[[str], Path],
+    stock: Path,
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> Deploy:
+    """Runs a built function of template.yaml behind a function URL."""
+
+    @asynccontextmanager
+    async def run(
+        name: str, *, on_stock_runtime: bool | None = None, **overrides: str
+    ) -> AsyncIterator[Deployed]:
+        streams = name == "ChatFunction"
+        if on_stock_runtime is None:
+            on_stock_runtime = not streams
+        variables = {**environment, **overrides}
+        log = tmp_path / f"{name}.log"
+        async with (
+            RuntimeApi() as api,
+            Function(
+                api, opt, task(name), log, variables, stock if on_stock_runtime else None
+            ) as process,
+            FunctionUrl(api, streaming=streams and not on_stock_runtime) as url,
+            httpx.AsyncClient(base_url=url, timeout=30) as http,
+        ):
+            yield Deployed(api, process, http)
+
+    return run
 
 
 def recorded(name: str) -> Any:

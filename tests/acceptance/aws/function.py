@@ -92,8 +92,8 @@ class Function:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     async def _end(self) -> None:
-        await self.process.wait()
-        self.api.runtime_exited()
+        exit_code = await self.process.wait()
+        self.api.runtime_exited(killed=exit_code < 0)
 
 
 def build(name: str, folder: Path) -> None:
@@ -115,6 +115,7 @@ def build(name: str, folder: Path) -> None:
             f"LAMBDA_PYTHON={sys.version_info.major}.{sys.version_info.minor}",
         ],
         cwd=ROOT,
+        env={**os.environ, "PATH": f"{ROOT / '.tools' / 'bin'}:{os.environ['PATH']}"},
         check=True,
         capture_output=True,
         text=True,

@@ -21,6 +21,10 @@ ARN = "arn:aws:lambda:eu-central-1:123456789012:function:tailrace"
 TRACE_ID = "Root=1-6741c0f3-5f302e550dcde3b12402207d;Parent=53995c3f42cd8ad8;Sampled=0"
 
 
+# Seconds a test waits for the next sign of life before it fails.
+_PATIENCE = 60.0
+
+
 class FunctionError(Exception):
     """The function answered an event with an error; `details` is what it reported."""
 
@@ -52,7 +56,7 @@ class Invocation:
 
     async def answer(self) -> None:
         """Wait until the function begins to answer, well or badly."""
-        await self._answering.wait()
+        await asyncio.wait_for(self._answering.wait(), _PATIENCE)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the chunks of the answer's body, each as the function sent it.
@@ -64,7 +68,7 @@ class Invocation:
         RuntimeExited
             Where it ended without a word.
         """
-        while (item := await self._chunks.get()) is not None:
+        while (item := await asyncio.wait_for(self._chunks.get(), _PATIENCE)) is not None:
             if isinstance(item, Exception):
                 raise item
             yield item
@@ -115,6 +119,7 @@ class RuntimeApi:
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, Invocation]] = asyncio.PriorityQueue()
         self._running: dict[str, Invocation] = {}
+        self._stopped: Exception | None = None
 
     async def __aenter__(self) -> "RuntimeApi":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -127,14 +132,24 @@ class RuntimeApi:
     def invoke(self, event: Any, *, timeout: float = 60.0) -> Invocation:
         """Hand an event to the function; `timeout` is the time it is told it has, in seconds."""
         invocation = Invocation(event, timeout)
-        self._waiting.put_nowait((next(self._order), invocation))
+        if self._stopped is None:
+            self._waiting.put_nowait((next(self._order), invocation))
+        else:
+            invocation.end(self._stopped)
         return invocation
 
-    def runtime_exited(self) -> None:
-        """End what was under way in a process that is gone."""
+    def runtime_exited(self, *, killed: bool) -> None:
+        """End what was under way in a process that is gone, and what waits for one that failed."""
         for invocation in self._running.values():
             invocation.end(RuntimeExited("the process ended"))
         self._running.clear()
+        if not killed:
+            self._stop(RuntimeExited("the process ended"))
+
+    def _stop(self, error: Exception) -> None:
+        self._stopped = self._stopped or error
+        while not self._waiting.empty():
+            self._waiting.get_nowait()[1].end(self._stopped)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await http1.read_request(reader):
@@ -157,7 +172,9 @@ class RuntimeApi:
             return 200, [], b""
         if call in ("init/error", "restore/error"):
             future = self.init_error if call == "init/error" else self.restore_error
-            future.set_result({"headers": request.headers, **json.loads(await request.body())})
+            report = json.loads(await request.body())
+            future.set_result({"headers": request.headers, **report})
+            self._stop(FunctionError(report))
             return 202, [], b'{"status":"OK"}'
         _, request_id, kind = call.split("/")
         invocation = self._running.pop(request_id, None)

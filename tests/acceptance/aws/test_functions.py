@@ -1,0 +1,312 @@
+"""The functions as they are packed, run as processes against real servers.
+
+What differs from Lambda is said in `function`: platform, interpreter and folders.
+"""
+
+import asyncio
+import json
+
+import httpx
+import psycopg
+import pytest
+import redis.asyncio
+
+from tests.acceptance.aws.conftest import recorded
+from tests.acceptance.aws.runtime_api import FunctionError
+from tests.support.chat_client import ChatClient, Stream
+from tests.support.model_server import answer
+
+QUEUE = "tailrace:inference-events"
+
+
+@pytest.fixture
+async def database(environment):
+    """Returns the rows of a query on this test's database."""
+    url = environment["TAILRACE_DATABASE_URL"]
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+
+        async def rows(query, *params):
+            return await (await connection.execute(query, params)).fetchall()
+
+        yield rows
+
+
+class Gate:
+    """A model that says each piece of its first answer only when it is told to.
+
+    Any later call (a title) is answered at once.
+    """
+
+    def __init__(self, model_server):
+        self._pieces = asyncio.Queue()
+        self.exchange = None
+        model_server.script = self._answer
+
+    def say(self, piece):
+        self._pieces.put_nowait(piece)
+
+    def end(self):
+        self._pieces.put_nowait(None)
+
+    async def _answer(self, exchange):
+        if self.exchange is not None:
+            return await answer("A title")(exchange)
+        self.exchange = exchange
+        await exchange.begin_stream()
+        while (piece := await self._pieces.get()) is not None:
+            await exchange.send_text(piece)
+        await exchange.finish()
+
+
+async def test_words_arrive_as_the_model_says_them(deploy, model_server):
+    gate = Gate(model_server)
+    async with deploy("ChatFunction") as chat, ChatClient(chat.http).chat(guest=True) as stream:
+        assert stream.response.status_code == 200
+        assert stream.response.headers["content-type"].startswith("text/event-stream")
+        assert stream.response.headers["x-vercel-ai-ui-message-stream"] == "v1"
+        assert (await stream.next()).type == "start"
+        for piece in ("Water ", "runs ", "down", "hill."):
+            # The next piece is said only after this one has been read: nothing was held back.
+            gate.say(piece)
+            assert (await stream.until("text-delta")).part["delta"] == piece
+        gate.end()
+        frames = await stream.rest()
+        assert frames[-2].part == {"type": "finish", "finishReason": "stop"}
+        assert frames[-1].type == "[DONE]"
+        assert [frame.id for frame in frames[:-1]] == list(range(1, len(frames)))
+
+
+async def test_nothing_is_left_to_do_when_the_response_has_ended(deploy, database, settings):
+    async with deploy("ApiFunction") as api, deploy("ChatFunction") as chat:
+        await ChatClient(api.http).register()
+        chat.http.cookies.update(api.http.cookies)
+        async with ChatClient(chat.http).chat("one two three", model="scripted/echo") as stream:
+            await stream.rest()
+            # From here on Lambda would have frozen it.
+            await chat.process.kill()
+    assert await database("SELECT status, parts FROM messages ORDER BY sequence") == [
+        ("complete", [{"type": "text", "text": "one two three"}]),
+        ("complete", [{"type": "text", "text": "one two three"}]),
+    ]
+    assert await database("SELECT * FROM active_runs") == []
+    async with redis.asyncio.Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
+        kinds = [json.loads(e[1][b"payload"])["kind"] for e in await valkey.xrange(QUEUE)]
+    assert sorted(kinds) == ["chat", "title"]
+
+
+async def test_a_stop_reaches_a_run_in_another_instance(deploy, model_server):
+    gate = Gate(model_server)
+    async with (
+        deploy("ChatFunction") as one,
+        deploy("ChatFunction") as other,
+        ChatClient(one.http).chat(guest=True) as stream,
+    ):
+        gate.say("Half an ")
+        await stream.until("text-delta")
+        other.http.cookies.update(one.http.cookies)
+        run_id = stream.response.headers["x-tailrace-run-id"]
+        response = await ChatClient(other.http).stop(conversation_of(stream), run_id=run_id)
+        assert response.status_code == 202
+        assert (await stream.until("abort")).part["reason"] == "cancelled"
+        await asyncio.wait_for(gate.exchange.client_closed.wait(), 5)
+        await stream.rest()
+
+
+async def test_a_reader_resumes_through_another_instance(deploy, model_server):
+    gate = Gate(model_server)
+    async with (
+        deploy("ApiFunction") as api,
+        deploy("ChatFunction") as one,
+        deploy("ChatFunction") as other,
+    ):
+        await ChatClient(api.http).register()
+        one.http.cookies.update(api.http.cookies)
+        other.http.cookies.update(api.http.cookies)
+        async with ChatClient(one.http).chat() as first:
+            gate.say("Half ")
+            seen = await first.until("text-delta")
+            async with ChatClient(other.http).follow(
+                conversation_of(first), last_event_id=seen.id - 1
+            ) as second:
+                assert (await second.next()).part == seen.part
+                gate.say("an answer")
+                assert (await second.until("text-delta")).part["delta"] == "an answer"
+                gate.end()
+                assert (await second.rest())[-1].type == "[DONE]"
+            await first.rest()
+
+
+async def test_cookies_leave_as_cookies(deploy):
+    overrides = {"TAILRACE_SECURE_COOKIES": "true"}
+    async with deploy("ChatFunction", **overrides) as chat:
+        event = recorded("function_url_post")
+        event["cookies"] = []
+        invocation = chat.api.invoke(event)
+        prelude = await invocation.prelude()
+        assert "set-cookie" not in prelude["headers"]
+        [cookie] = prelude["cookies"]
+        assert cookie.startswith("tailrace_guest=")
+        assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(cookie.split("; "))
+        body = b"".join([chunk async for chunk in invocation.chunks()])
+        assert "Zürich" in body.decode()
+        event["cookies"] = [cookie.partition(";")[0]]
+        assert (await chat.api.invoke(event).prelude())["cookies"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "field"),
+    [
+        ("POST", "/api/chat", b"{", {}, 400, None),
+        ("POST", "/api/chat", b"{}", {"content-type": "text/plain"}, 415, None),
+        ("POST", "/api/chat", b'{"id": "x"}', {}, 422, "id"),
+        ("GET", "/api/chat/nonsense/stream", None, {}, 404, None),
+        ("GET", "/api/nothing", None, {}, 404, None),
+        ("PUT", "/api/chat", b"{}", {}, 405, None),
+    ],
+)
+async def test_errors_keep_their_status(deploy, method, path, body, headers, status, field):
+    async with deploy("ChatFunction") as chat:
+        headers = {"content-type": "application/json", **headers}
+        response = await chat.http.request(method, path, content=body, headers=headers)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
+    if field:
+        assert response.json()["errors"][0]["field"] == field
+
+
+async def test_a_model_that_breaks_off_is_no_failure_of_the_function(deploy, settings):
+    async with deploy("ChatFunction") as chat:
+        async with ChatClient(chat.http).chat(guest=True, model="scripted/broken") as stream:
+            frames = await stream.rest()
+        assert frames[-2].part["errorType"] == "incomplete"
+        assert stream.text == "This answer ends before"
+        # The stream ended well, so the process is good for more.
+        async with ChatClient(chat.http).chat(guest=True, model="scripted/echo") as stream:
+            await stream.rest()
+        assert stream.text == "Hi"
+
+
+async def test_a_function_killed_in_mid_answer_breaks_the_stream(deploy, model_server):
+    gate = Gate(model_server)
+    async with deploy("ChatFunction") as chat, ChatClient(chat.http).chat(guest=True) as stream:
+        gate.say("Half an ")
+        await stream.until("text-delta")
+        await chat.process.kill()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await stream.rest()
+
+
+async def test_the_function_starts_while_the_database_is_down(deploy):
+    overrides = {
+        "TAILRACE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "TAILRACE_DATABASE_TIMEOUT": "0.5",
+    }
+    async with deploy("ChatFunction", **overrides) as chat:
+        path = "/api/chat/01935a3e-7c1f-7d44-8f0e-2f1a5b6c7d8e/stream"
+        response = await chat.http.get(path)
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["ChatFunction", "ApiFunction", "IngestFunction"])
+async def test_a_bad_setting_stops_the_start_with_one_line(deploy, name):
+    async with deploy(name, TAILRACE_SECRET_KEY="too short a key") as function:
+        report = await asyncio.wait_for(function.api.init_error, 30)
+        assert await function.process.exit_code() == 1
+    assert report["errorType"] == "SettingsError"
+    assert report["errorMessage"].startswith("TAILRACE_SECRET_KEY: ")
+    assert "\n" not in report["errorMessage"]
+    assert "too short a key" not in function.process.log.read_text() + json.dumps(report)
+
+
+async def test_under_the_stock_runtime_the_chat_is_whole_but_late(deploy):
+    async with deploy("ChatFunction", on_stock_runtime=True) as chat:
+        for _ in range(2):
+            async with ChatClient(chat.http).chat(
+                "one two three", guest=True, model="scripted/echo"
+            ) as stream:
+                assert stream.response.status_code == 200
+                assert "content-length" in stream.response.headers
+                await stream.rest()
+            assert stream.text == "one two three"
+
+
+async def test_the_api_function_answers_buffered(deploy):
+    async with deploy("ApiFunction") as api:
+        assert (await api.http.get("/healthz")).json() == {"status": "ok"}
+        assert (await api.http.get("/readyz")).status_code == 200
+        client = ChatClient(api.http)
+        registered = await client.register()
+        assert (await api.http.get("/api/auth/me")).json()["id"] == registered["id"]
+        missing = await api.http.get("/api/conversations/01935a3e-7c1f-7d44-8f0e-2f1a5b6c7d8e")
+        assert missing.status_code == 404
+        assert missing.headers["content-type"] == "application/problem+json"
+        assert (await api.http.post("/api/auth/logout")).status_code == 204
+
+
+async def test_ingest_lands_what_the_chat_published(deploy, database):
+    async with deploy("ChatFunction") as chat:
+        for model in ("scripted/echo", "scripted/error"):
+            async with ChatClient(chat.http).chat(guest=True, model=model) as stream:
+                await stream.rest()
+    async with deploy("IngestFunction") as ingest:
+        report = await ingest.api.invoke(recorded("scheduler")).result()
+        assert (report["received"], report["inserted"]) == (2, 2)
+        again = await ingest.api.invoke(recorded("scheduler")).result()
+        assert (again["received"], again["inserted"]) == (0, 0)
+    assert await database(
+        "SELECT request_model, status FROM inference_log ORDER BY started_at"
+    ) == [("echo", "ok"), ("error", "error")]
+
+
+async def test_ingest_begins_nothing_when_its_time_is_up(deploy, database):
+    async with (
+        deploy("ChatFunction") as chat,
+        ChatClient(chat.http).chat(guest=True, model="scripted/echo") as stream,
+    ):
+        await stream.rest()
+    async with deploy("IngestFunction") as ingest:
+        assert (await ingest.api.invoke({}, timeout=5.0).result())["received"] == 0
+        assert (await ingest.api.invoke({}, timeout=60.0).result())["received"] == 1
+    assert await database("SELECT count(*) FROM inference_log") == [(1,)]
+
+
+async def test_ingest_fails_loudly_without_a_database(deploy):
+    overrides = {
+        "TAILRACE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "TAILRACE_DATABASE_TIMEOUT": "0.5",
+    }
+    async with deploy("IngestFunction", **overrides) as ingest:
+        with pytest.raises(FunctionError):
+            await ingest.api.invoke(recorded("scheduler")).result()
+
+
+async def test_maintain_closes_the_run_of_a_killed_function(deploy, database, model_server):
+    gate = Gate(model_server)
+    dead_soon = {"TAILRACE_RUN_DEAD_AFTER": "1"}
+    async with (
+        deploy("ApiFunction") as api,
+        deploy("ChatFunction", **dead_soon) as chat,
+        deploy("ChatFunction", **dead_soon) as other,
+    ):
+        await ChatClient(api.http).register()
+        chat.http.cookies.update(api.http.cookies)
+        other.http.cookies.update(api.http.cookies)
+        async with ChatClient(chat.http).chat() as stream:
+            gate.say("Half an answer")
+            await stream.until("text-delta")
+            # What a second reader can see is in the journal, and outlives the process.
+            async with ChatClient(other.http).follow(conversation_of(stream)) as follower:
+                await follower.until("text-delta")
+            await chat.process.kill()
+    async with deploy("MaintainFunction", **dead_soon) as maintain, asyncio.timeout(30):
+        while await database("SELECT FROM active_runs WHERE kind = 'chat'"):
+            await maintain.api.invoke(recorded("scheduler")).result()
+    assert await database("SELECT status, parts FROM messages WHERE role = 'assistant'") == [
+        ("interrupted", [{"type": "text", "text": "Half an answer"}])
+    ]
+
+
+def conversation_of(stream: Stream) -> str:
+    return json.loads(stream.response.request.content)["id"]
