@@ -12,6 +12,14 @@ export function formatSeconds(seconds: number | null | undefined): string {
   return `${Math.floor(whole / 60)} m ${String(whole % 60).padStart(2, "0")} s`;
 }
 
+/** Seconds on an axis, where the steps are round: `0`, `200 ms`, `1.5 s`, `2 m`. */
+export function formatAxisSeconds(seconds: number): string {
+  if (seconds === 0) return "0";
+  if (seconds < 1) return `${Number((seconds * 1000).toPrecision(3))} ms`;
+  if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
+  return `${Number((seconds / 60).toPrecision(3))} m`;
+}
+
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
@@ -26,7 +34,7 @@ export function formatRate(rate: number | null | undefined): string {
   if (rate === 0) return "0 %";
   const percent = rate * 100;
   if (percent < 0.1) return "< 0.1 %";
-  return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+  return `${percent < 10 ? Number(percent.toFixed(1)) : Math.round(percent)} %`;
 }
 
 /** US dollars from the API's decimal text; small amounts keep two significant digits. */

@@ -1,5 +1,4 @@
 /** Sign in and register: one dialog, errors of the API at the fields they are about. */
-import { useNavigate } from "@tanstack/react-router";
 import { LoaderCircleIcon } from "lucide-react";
 import { type FormEvent, useId } from "react";
 import { Button } from "@/components/ui/button";
@@ -21,7 +20,7 @@ export function AuthDialog() {
   return (
     <Dialog open={mode !== null} onOpenChange={(open) => !open && closeAuth()}>
       <DialogContent>
-        <div className="space-y-1.5">
+        <div className="space-y-1.5 pr-6">
           <DialogTitle>Your conversations, wherever you are</DialogTitle>
           <DialogDescription>
             Signed in, they are kept for you, without the limits of a guest.
@@ -46,7 +45,6 @@ export function AuthDialog() {
 
 function AuthForm({ mode }: { mode: AuthMode }) {
   const id = useId();
-  const navigate = useNavigate();
   const sign_in = useSignIn(mode);
   const { fields, rest } = sign_in.isError
     ? fieldErrors(sign_in.error, FIELDS)
@@ -57,12 +55,7 @@ function AuthForm({ mode }: { mode: AuthMode }) {
     const form = new FormData(event.currentTarget);
     sign_in.mutate(
       { email: String(form.get("email")).trim(), password: String(form.get("password")) },
-      {
-        onSuccess: () => {
-          closeAuth();
-          void navigate({ to: "/" });
-        },
-      },
+      { onSuccess: closeAuth },
     );
   };
 

@@ -1,6 +1,7 @@
 /** Who the page is talking for. Everything that differs between guests and users asks here. */
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { forgetSessions } from "@/features/chat/sessions";
+import { useNavigate } from "@tanstack/react-router";
+import { draftId, forgetSessions, sessionFor, unsentText } from "@/features/chat/sessions";
 import { api, type Credentials, type Me } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query-client";
 
@@ -12,10 +13,6 @@ export function useMe() {
   });
 }
 
-export function currentMe(): Me | undefined {
-  return queryClient.getQueryData<Me>(keys.me);
-}
-
 /** What was loaded for one owner is never shown to the next. */
 function changeOwner(me: Me): void {
   forgetSessions();
@@ -25,19 +22,37 @@ function changeOwner(me: Me): void {
   });
 }
 
+/** Leaves a conversation before its owner does, or the next one would ask for it. */
+function useLeave() {
+  const navigate = useNavigate();
+  return async () => {
+    if (window.location.pathname.startsWith("/c/")) await navigate({ to: "/" });
+  };
+}
+
 export function useSignIn(mode: "login" | "register") {
+  const leave = useLeave();
   return useMutation({
     mutationFn: (credentials: Credentials) => api[mode](credentials),
-    onSuccess: changeOwner,
+    onSuccess: async (me) => {
+      const text = unsentText();
+      await leave();
+      changeOwner(me);
+      sessionFor(draftId.get()).setDraft(text);
+    },
   });
 }
 
 export function useSignOut() {
+  const leave = useLeave();
   return useMutation({
     mutationFn: async () => {
       await api.logout();
       return api.me();
     },
-    onSuccess: changeOwner,
+    onSuccess: async (me) => {
+      await leave();
+      changeOwner(me);
+    },
   });
 }

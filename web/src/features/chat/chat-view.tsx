@@ -17,9 +17,9 @@ import type { Session } from "./session";
 import { useAutoscroll } from "./use-autoscroll";
 
 const SUGGESTIONS = [
-  "Explain how a water turbine works",
-  "Write a Python function that merges two sorted lists",
-  "Compare three ways to cache an API response",
+  "How does a water turbine work?",
+  "Merge two sorted lists in Python",
+  "Compare ways to cache an API",
 ];
 
 export function ChatView({ session }: { session: Session }) {
@@ -67,7 +67,7 @@ export function ChatView({ session }: { session: Session }) {
               aria-label="Conversation"
               aria-live="polite"
               aria-busy={busy}
-              className="space-y-6 pt-8 pb-10"
+              className="space-y-8 pt-8 pb-10"
             >
               {messages.map((message) => (
                 <Message

@@ -65,7 +65,7 @@ export function Composer({
   return (
     <div
       ref={box}
-      className="rounded-2xl border border-input bg-card shadow-lg shadow-black/5 transition-[border-color,box-shadow] focus-within:border-ring focus-within:ring-3 focus-within:ring-ring/20 dark:shadow-black/25"
+      className="rounded-2xl border border-input bg-card shadow-lg shadow-black/5 transition-[border-color,box-shadow] focus-within:border-ring/55 focus-within:ring-4 focus-within:ring-ring/8 dark:shadow-black/25"
     >
       <textarea
         ref={ref}

@@ -8,7 +8,7 @@ import { codePlugin } from "./code-plugin";
 
 const components: Components = {
   table: ({ node: _, ...props }) => (
-    <div className="my-4 overflow-x-auto rounded-lg border">
+    <div className="overflow-x-auto rounded-lg border">
       <table className="w-full border-collapse text-sm" {...props} />
     </div>
   ),
@@ -48,7 +48,7 @@ const controls = { code: { copy: true, download: false }, table: false };
 export default function Markdown({ text, streaming }: { text: string; streaming: boolean }) {
   return (
     <Streamdown
-      className="markdown space-y-0"
+      className="markdown"
       mode={streaming ? "streaming" : "static"}
       isAnimating={streaming}
       caret={streaming ? "block" : undefined}

@@ -29,11 +29,11 @@ export const Message = memo(function Message({ message, streaming, onRetry }: Me
 
 function Question({ message }: { message: ChatMessage }) {
   return (
-    <article aria-label="You" className="group flex flex-col items-end gap-1">
+    <article aria-label="You" className="group relative flex justify-end">
       <div className="max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-relaxed break-words whitespace-pre-wrap">
         {textOf(message)}
       </div>
-      <div className="opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+      <div className="absolute top-full right-0 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
         <CopyButton text={() => textOf(message)} label="Copy message" />
       </div>
     </article>

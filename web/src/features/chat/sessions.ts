@@ -65,6 +65,12 @@ export function forgetSessions(): void {
   draftId.set(newId());
 }
 
+/** What is typed and not sent; it outlives signing in, which a refused message asks for. */
+export function unsentText(): string {
+  const drafts = [...sessions.values()].map((session) => session.state.get().draft);
+  return drafts.find((draft) => draft !== "") ?? "";
+}
+
 function persistAll(): void {
   for (const session of sessions.values()) session.persist();
 }

@@ -2,7 +2,15 @@
 import type { ReactNode } from "react";
 import { Card, CardTitle } from "@/components/ui/card";
 import type { Overview, Percentiles } from "@/lib/api";
-import { formatCost, formatCount, formatRate, formatSeconds, plural, UNKNOWN } from "@/lib/format";
+import {
+  formatAxisSeconds,
+  formatCost,
+  formatCount,
+  formatRate,
+  formatSeconds,
+  plural,
+  UNKNOWN,
+} from "@/lib/format";
 import { cn } from "@/lib/utils";
 import { Chart, type ChartSeries } from "./chart";
 
@@ -93,16 +101,29 @@ export function ChartCards({ overview }: { overview: Overview }) {
   return (
     <div className="grid gap-3 xl:grid-cols-3">
       <ChartCard title="Requests over time" note={bucketNote(overview.bucket_seconds)}>
-        <Chart points={series} series={COUNTS} kind="bars" label="Requests and errors over time" />
+        <Chart
+          points={series}
+          series={COUNTS}
+          kind="bars"
+          formatAxis={formatCount}
+          label="Requests and errors over time"
+        />
       </ChartCard>
       <ChartCard title="Duration" percentiles={overview.duration}>
-        <Chart points={series} series={DURATION} kind="line" label="p95 of duration over time" />
+        <Chart
+          points={series}
+          series={DURATION}
+          kind="line"
+          formatAxis={formatAxisSeconds}
+          label="p95 of duration over time"
+        />
       </ChartCard>
       <ChartCard title="Time to first chunk" percentiles={overview.time_to_first_chunk}>
         <Chart
           points={series}
           series={FIRST_CHUNK}
           kind="line"
+          formatAxis={formatAxisSeconds}
           label="p95 of the time to the first chunk over time"
         />
       </ChartCard>
@@ -119,8 +140,8 @@ interface ChartCardProps {
 
 function ChartCard({ title, note, percentiles, children }: ChartCardProps) {
   return (
-    <Card className="min-w-0 px-4 pt-4 pb-3 sm:px-5">
-      <div className="mb-3 flex min-h-10 flex-wrap items-start justify-between gap-x-4 gap-y-1">
+    <Card className="min-w-0 px-4 pt-4 pb-4 sm:px-5">
+      <div className="mb-2 flex min-h-10 flex-wrap items-start justify-between gap-x-4 gap-y-1">
         <CardTitle>{title}</CardTitle>
         {note && <span className="text-xs text-muted-foreground">{note}</span>}
         {percentiles !== undefined && (

@@ -6,7 +6,6 @@ import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { SeriesPoint } from "@/lib/api";
-import { formatUtc } from "@/lib/format";
 import { useStore } from "@/lib/store";
 import { theme } from "@/lib/theme";
 
@@ -22,13 +21,14 @@ interface ChartProps {
   points: SeriesPoint[];
   series: ChartSeries[];
   kind: "bars" | "line";
+  formatAxis: (value: number) => string;
   label: string;
 }
 
-const HEIGHT = 148;
+const HEIGHT = 156;
 const SYNC = uPlot.sync("numbers");
 
-export function Chart({ points, series, kind, label }: ChartProps) {
+export function Chart({ points, series, kind, formatAxis, label }: ChartProps) {
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hovered, setHovered] = useState<number | null>(null);
@@ -42,7 +42,7 @@ export function Chart({ points, series, kind, label }: ChartProps) {
     const element = frame.current;
     if (element === null) return;
     const made = new uPlot(
-      options(element, series, kind, setHovered),
+      options(element, { series, kind, formatAxis, onHover: setHovered }),
       toData(latest.current, series),
       element,
     );
@@ -56,7 +56,7 @@ export function Chart({ points, series, kind, label }: ChartProps) {
       made.destroy();
       plot.current = null;
     };
-  }, [series, kind, current_theme]);
+  }, [series, kind, formatAxis, current_theme]);
 
   useEffect(() => {
     plot.current?.setData(toData(points, series));
@@ -67,24 +67,20 @@ export function Chart({ points, series, kind, label }: ChartProps) {
     <figure className="relative m-0">
       <figcaption className="sr-only">{label}</figcaption>
       <div ref={frame} aria-hidden="true" style={{ height: HEIGHT }} />
-      <p
-        aria-hidden="true"
-        className="mt-1 flex min-h-4 justify-between gap-3 text-xs text-muted-foreground tabular-nums"
-      >
-        {point && (
-          <>
-            <span title={formatUtc(point.start)}>{axisTime(new Date(point.start))}</span>
-            <span className="flex gap-3">
-              {series.map(({ label: name, color, value, format }) => (
-                <span key={name} className="flex items-center gap-1.5">
-                  <span className="size-1.5 rounded-full" style={{ background: `var(${color})` }} />
-                  {name} {format(value(point))}
-                </span>
-              ))}
+      {point && (
+        <p
+          aria-hidden="true"
+          className="pointer-events-none absolute -top-2 right-0 flex gap-3 rounded-md border bg-popover px-2 py-1 text-xs tabular-nums shadow-md"
+        >
+          <span className="text-muted-foreground">{axisTime(new Date(point.start))}</span>
+          {series.map(({ label: name, color, value, format }) => (
+            <span key={name} className="flex items-center gap-1.5">
+              <span className="size-1.5 rounded-full" style={{ background: `var(${color})` }} />
+              {name} {format(value(point))}
             </span>
-          </>
-        )}
-      </p>
+          ))}
+        </p>
+      )}
     </figure>
   );
 }
@@ -110,14 +106,18 @@ function axisTime(time: Date): string {
 
 function options(
   element: HTMLElement,
-  series: ChartSeries[],
-  kind: ChartProps["kind"],
-  onHover: (index: number | null) => void,
+  {
+    series,
+    kind,
+    formatAxis,
+    onHover,
+  }: Pick<ChartProps, "series" | "kind" | "formatAxis"> & {
+    onHover: (index: number | null) => void;
+  },
 ): uPlot.Options {
   const muted = css("--muted-foreground");
   const grid = css("--border");
   const font = `11px ${css("--font-sans") || "sans-serif"}`;
-  const first = series[0];
   return {
     width: element.clientWidth,
     height: HEIGHT,
@@ -139,7 +139,7 @@ function options(
         stroke: muted,
         font,
         size: 24,
-        space: 70,
+        space: 56,
         grid: { show: false },
         ticks: { show: false },
         values: (_, splits) => splits.map((seconds) => axisTime(new Date(seconds * 1000))),
@@ -153,7 +153,7 @@ function options(
         ticks: { show: false },
         incrs:
           kind === "bars" ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6] : undefined,
-        values: (_, splits) => splits.map((value) => first?.format(value) ?? ""),
+        values: (_, splits) => splits.map(formatAxis),
       },
     ],
     series: [
@@ -185,7 +185,7 @@ function fade(made: uPlot, color: string): CanvasGradient | string {
   const { top, height } = made.bbox;
   if (!Number.isFinite(top + height)) return "transparent";
   const gradient = made.ctx.createLinearGradient(0, top, 0, top + height);
-  gradient.addColorStop(0, `color-mix(in oklch, ${color} 28%, transparent)`);
-  gradient.addColorStop(1, `color-mix(in oklch, ${color} 0%, transparent)`);
+  gradient.addColorStop(0, `color-mix(in oklab, ${color} 34%, transparent)`);
+  gradient.addColorStop(1, `color-mix(in oklab, ${color} 1%, transparent)`);
   return gradient;
 }

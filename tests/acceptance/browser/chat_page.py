@@ -1,0 +1,55 @@
+"""The chat as a person uses it: what they type, press and see."""
+
+from urllib.parse import urlsplit
+
+from playwright.async_api import Locator, Page, expect
+
+PASSWORD = "correct horse battery staple"
+
+
+class ChatPage:
+    """A chat on a page that shows one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.composer = page.get_by_role("textbox", name="Message")
+        self.questions = page.get_by_role("article", name="You")
+        self.answers = page.get_by_role("article", name="Answer")
+        self.sidebar = page.get_by_role("navigation", name="Conversations")
+
+    async def open(self, address: str = "/") -> None:
+        """Go to the page and wait until it can be typed into."""
+        await self.page.goto(address)
+        await expect(self.composer).to_be_visible()
+
+    async def choose(self, model: str) -> None:
+        """Choose a model of the scripted provider."""
+        await self.page.get_by_role("button", name="Model:").click()
+        await self.page.get_by_role("menuitemradio", name=model, exact=True).click()
+
+    async def send(self, text: str) -> None:
+        """Write a message and press Enter."""
+        await self.composer.fill(text)
+        await self.composer.press("Enter")
+
+    async def ends(self, status: str) -> Locator:
+        """Wait until the last answer has ended with this status, and return it."""
+        await expect(self.answers.last).to_have_attribute("data-status", status)
+        return self.answers.last
+
+    def link(self) -> Locator:
+        """The sidebar's link to the conversation that is open; its title is the model's choice."""
+        return self.sidebar.locator(f'a[href="{urlsplit(self.page.url).path}"]')
+
+    async def register(self, email: str) -> None:
+        """Make an account, and wait until it is signed in."""
+        await self.page.get_by_role("button", name="Sign in").first.click()
+        dialog = self.page.get_by_role("dialog")
+        await dialog.get_by_role("tab", name="Register").click()
+        await dialog.get_by_label("Email").fill(email)
+        await dialog.get_by_label("Password").fill(PASSWORD)
+        await dialog.get_by_role("button", name="Create account").click()
+        await expect(dialog).to_be_hidden()
+        await expect(self.page.get_by_role("button", name="Account and theme")).to_contain_text(
+            email
+        )

@@ -1,0 +1,150 @@
+"""Fixtures of the browser tests: the whole stack as a process, and Debian's Chromium before it.
+
+The stack is the one behind ``make up``, over the session's PostgreSQL and Valkey, with the
+scripted provider. A page that writes an error to its console fails its test.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from localstack.embedded.valkey import Valkey
+from tests.acceptance.browser.cable import Cable
+
+_CHECKOUT = Path(__file__).parents[3]
+_RESULTS = _CHECKOUT / "test-results"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_START_TIMEOUT = 30.0
+# Milliseconds; an answer of `scripted/story` takes about 12 s.
+_PATIENCE = 25_000
+
+# Messages that a guest of these tests may send.
+GUEST_LIMIT = 4
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[_failed] = report.failed
+    return report
+
+
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="module")
+async def stack(
+    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """Address of the running stack."""
+    environment = {
+        **os.environ,
+        "TAILRACE_PORT": "0",
+        "TAILRACE_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
+        "TAILRACE_DATABASE_URL": module_database_url,
+        "TAILRACE_REDIS_URL": valkey.url,
+        "TAILRACE_PROVIDERS": json.dumps([{"name": "scripted", "kind": "scripted"}]),
+        "TAILRACE_DEFAULT_MODEL": "scripted/echo",
+        "TAILRACE_GUEST_LIMIT": str(GUEST_LIMIT),
+        "TAILRACE_GUEST_ADDRESS_LIMIT": "1000",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "localstack.embedded",
+        "--end-with-parent",
+        cwd=_CHECKOUT,
+        env=environment,
+        stdin=DEVNULL,
+        stdout=PIPE,
+    )
+    try:
+        yield await asyncio.wait_for(_address(process), _START_TIMEOUT)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        _, found, address = line.decode().partition("http://")
+        if found:
+            return f"http://{address.strip()}"
+    raise RuntimeError(f"the stack did not start: exit code {await process.wait()}")
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser, started once; each test has a context of its own in it."""
+    executable = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if executable is None:
+        pytest.fail("the browser tests need Chromium: make browser")
+    expect.set_options(timeout=_PATIENCE)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(chromium: Browser, stack: str) -> AsyncIterator[BrowserContext]:
+    """A browser that was never here before."""
+    context = await chromium.new_context(
+        base_url=stack,
+        viewport={"width": 1440, "height": 900},
+        color_scheme="dark",
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+    )
+    context.set_default_timeout(_PATIENCE)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+def console_errors() -> list[str]:
+    """What the page complained of; a test that provokes a complaint takes it out."""
+    return []
+
+
+@pytest.fixture
+async def page(
+    context: BrowserContext, console_errors: list[str], request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """A blank page whose complaints fail the test."""
+    page = await context.new_page()
+    page.on("console", lambda line: line.type == "error" and console_errors.append(line.text))
+    page.on("pageerror", lambda error: console_errors.append(str(error)))
+    yield page
+    if request.node.stash.get(_failed, False):
+        await page.screenshot(path=_RESULTS / f"{request.node.name}.png")
+    else:
+        assert console_errors == []
+
+
+@pytest.fixture
+async def cable(stack: str) -> AsyncIterator[Cable]:
+    """A connection to the stack that the test can pull out."""
+    async with Cable(stack) as cable:
+        yield cable

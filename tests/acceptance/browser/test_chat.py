@@ -1,0 +1,201 @@
+"""Chatting in the browser: answers stream, survive reloads and lost connections, and can stop."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.acceptance.browser.cable import Cable
+from tests.acceptance.browser.chat_page import ChatPage
+from tests.acceptance.browser.conftest import GUEST_LIMIT
+
+
+@pytest.fixture
+async def chat(page: Page) -> ChatPage:
+    chat = ChatPage(page)
+    await chat.open()
+    return chat
+
+
+async def test_a_guest_sees_the_answer(chat: ChatPage) -> None:
+    await chat.send("All that is **said**, is said again.")
+
+    answer = await chat.ends("complete")
+    await expect(answer).to_contain_text("All that is said, is said again.")
+    await expect(answer.locator("[data-streamdown=strong]")).to_have_text("said")
+    await expect(answer).to_contain_text(re.compile(r"echo · \d+ in · \d+ out · first chunk"))
+    await expect(chat.page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}$"))
+    await expect(chat.sidebar.get_by_role("link")).to_have_count(1)
+    await expect(chat.composer).to_be_focused()
+
+
+async def test_a_conversation_goes_on(chat: ChatPage) -> None:
+    await chat.send("first")
+    await chat.ends("complete")
+    await chat.send("second")
+
+    await expect(chat.answers).to_have_count(2)
+    await expect(await chat.ends("complete")).to_contain_text("second")
+    await expect(chat.questions).to_have_text(["first", "second"])
+
+
+async def test_shift_enter_breaks_the_line(chat: ChatPage) -> None:
+    await expect(chat.page.get_by_role("button", name="Send")).to_be_disabled()
+    await chat.composer.press_sequentially("one")
+    await chat.composer.press("Shift+Enter")
+    await chat.composer.press_sequentially("two")
+    await chat.composer.press("Enter")
+
+    await expect(chat.questions).to_have_text(["one\ntwo"])
+    await chat.ends("complete")
+
+
+async def test_thoughts_are_there_to_be_opened(chat: ChatPage) -> None:
+    await chat.choose("reasoning")
+    await chat.send("What is the answer?")
+
+    answer = await chat.ends("complete")
+    await expect(answer).to_contain_text("Forty-two.")
+    await expect(answer).not_to_contain_text("The question is short")
+    await answer.get_by_role("button", name="Thoughts").click()
+    await expect(answer).to_contain_text("The question is short")
+
+
+@pytest.mark.parametrize("who", ["guest", "user"])
+async def test_an_answer_survives_a_reload(chat: ChatPage, who: str) -> None:
+    if who == "user":
+        await chat.register("reload@example.com")
+    await chat.choose("story")
+    await chat.send("Tell me about the tailrace.")
+    await expect(chat.answers).to_contain_text("It falls through the wheel")
+
+    await chat.page.reload()
+
+    await expect(chat.answers).to_have_attribute("data-status", "streaming")
+    answer = await chat.ends("complete")
+    await expect(answer).to_contain_text(re.compile(r"Mile 8: .* the sea\."))
+    await expect(chat.answers.get_by_text("How a tailrace works")).to_have_count(1)
+    await expect(answer.get_by_text("Mile 1:")).to_have_count(1)
+    await expect(chat.questions).to_have_count(1)
+    await expect(chat.answers).to_have_count(1)
+
+
+async def test_an_answer_survives_a_lost_connection(
+    page: Page, cable: Cable, console_errors: list[str]
+) -> None:
+    chat = ChatPage(page)
+    await chat.open(cable.address)
+    await chat.choose("story")
+    await chat.send("Tell me about the tailrace.")
+    await expect(chat.answers).to_contain_text("It falls through the wheel")
+
+    cable.pull()
+    await expect(page.get_by_text("Reconnecting")).to_be_visible()
+    cable.plug_in()
+
+    answer = await chat.ends("complete")
+    await expect(page.get_by_text("Reconnecting")).to_be_hidden()
+    await expect(answer.get_by_text(re.compile(r"^Mile \d: "))).to_have_count(8)
+    await expect(answer.get_by_text("How a tailrace works")).to_have_count(1)
+    # The browser itself notes each connection that broke.
+    assert all("net::ERR_" in error for error in console_errors), console_errors
+    console_errors.clear()
+
+
+@pytest.mark.parametrize("who", ["guest", "user"])
+async def test_stop_keeps_what_has_arrived(chat: ChatPage, who: str) -> None:
+    if who == "user":
+        await chat.register("stop@example.com")
+    await chat.choose("story")
+    await chat.send("Tell me about the tailrace.")
+    await expect(chat.answers).to_contain_text("It falls through the wheel")
+
+    await chat.page.get_by_role("button", name="Stop").click()
+
+    answer = await chat.ends("cancelled")
+    await expect(answer.get_by_text("Stopped", exact=True)).to_be_visible()
+    await expect(answer).not_to_contain_text("Mile 8")
+    kept = await answer.locator(".markdown").inner_text()
+
+    await chat.page.reload()
+    answer = await chat.ends("cancelled")
+    await expect(answer.get_by_text("Stopped", exact=True)).to_be_visible()
+    await expect(answer.locator(".markdown")).to_have_text(kept, use_inner_text=True)
+
+
+@pytest.mark.parametrize("who", ["guest", "user"])
+async def test_a_failed_answer_can_be_asked_again(chat: ChatPage, who: str) -> None:
+    if who == "user":
+        await chat.register("retry@example.com")
+    await chat.choose("error")
+    await chat.send("What now?")
+
+    answer = await chat.ends("error")
+    await expect(answer.get_by_role("alert")).to_have_text(re.compile(r"^[A-Z].+\.\s*Retry$"))
+
+    await chat.choose("echo")
+    await answer.get_by_role("button", name="Retry").click()
+    await expect(await chat.ends("complete")).to_contain_text("What now?")
+    await expect(chat.questions).to_have_count(1)
+    await expect(chat.answers).to_have_count(1)
+
+
+async def test_an_answer_that_breaks_keeps_its_beginning(chat: ChatPage) -> None:
+    await chat.choose("broken")
+    await chat.send("Go on.")
+
+    answer = await chat.ends("error")
+    await expect(answer).to_contain_text("This answer ends before")
+    await expect(answer.get_by_role("button", name="Retry")).to_be_visible()
+
+
+async def test_a_message_that_is_refused_stays_in_the_composer(
+    chat: ChatPage, console_errors: list[str]
+) -> None:
+    for number in range(1, GUEST_LIMIT + 1):
+        await chat.send(f"message {number}")
+        await expect(chat.answers).to_have_count(number)
+        await chat.ends("complete")
+    await expect(chat.page.get_by_text("No messages left as a guest")).to_be_visible()
+
+    await chat.send("one too many")
+
+    refusal = chat.page.get_by_role("alert")
+    await expect(refusal).to_contain_text("Sign in")
+    await expect(chat.composer).to_have_value("one too many")
+    await expect(chat.questions).to_have_count(GUEST_LIMIT)
+    await chat.register("limit@example.com")
+    await expect(chat.composer).to_have_value("one too many")
+    await chat.composer.press("Enter")
+    await expect(await chat.ends("complete")).to_contain_text("one too many")
+    assert "429" in console_errors.pop()
+
+
+async def test_an_answer_goes_on_while_another_conversation_is_open(chat: ChatPage) -> None:
+    await chat.choose("story")
+    await chat.send("Tell me about the tailrace.")
+    await expect(chat.answers).to_contain_text("It falls through the wheel")
+    link = chat.link()
+    await chat.page.get_by_role("link", name="New chat").click()
+    await expect(chat.answers).to_have_count(0)
+    await chat.choose("echo")
+    await chat.send("meanwhile")
+    await expect(await chat.ends("complete")).to_contain_text("meanwhile")
+
+    await link.click()
+
+    await expect(chat.answers).to_have_attribute("data-status", "streaming")
+    await expect(chat.answers).to_contain_text("Mile 1")
+    await expect(chat.answers).to_have_count(1)
+
+
+async def test_the_page_fits_a_small_screen(chat: ChatPage) -> None:
+    await chat.page.set_viewport_size({"width": 360, "height": 700})
+    await chat.send("a" * 200 + "\n\n```python\nprint(" + "1 + " * 60 + "1)\n```")
+    await chat.ends("complete")
+
+    assert await chat.page.evaluate("document.documentElement.scrollWidth") == 360
+    await chat.page.get_by_role("button", name="Open the menu").click()
+    await expect(
+        chat.page.get_by_role("dialog").get_by_role("link", name="Numbers")
+    ).to_be_visible()
