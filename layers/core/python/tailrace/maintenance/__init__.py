@@ -1,0 +1,54 @@
+"""Maintenance: what has to be done from time to time, all of it safe to do twice or at once.
+
+Called by `functions/maintain`, by the scheduler of ``make up`` and by
+``python -m tailrace maintain``.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tailrace.db import queries
+from tailrace.db.pool import connect
+from tailrace.maintenance.partitions import create_partitions
+from tailrace.maintenance.reaper import reap_dead_runs
+
+if TYPE_CHECKING:
+    from tailrace.services import Services
+
+__all__ = ["MaintainReport", "maintain"]
+
+_sql = queries.load("maintenance")
+
+
+class MaintainReport(msgspec.Struct):
+    """What one maintenance did.
+
+    Attributes
+    ----------
+    partitions
+        Names of the partitions created.
+    runs
+        Dead runs closed.
+    sessions
+        Expired sessions deleted.
+    """
+
+    partitions: list[str]
+    runs: int
+    sessions: int
+
+
+async def maintain(services: "Services") -> MaintainReport:
+    """Create partitions ahead, close the runs whose function died, delete expired sessions.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached.
+    """
+    partitions = await create_partitions(services.pool, services.settings.partitions_ahead)
+    runs = await reap_dead_runs(services)
+    async with connect(services.pool) as connection:
+        cursor = await connection.execute(_sql["delete_expired_sessions"])
+    return MaintainReport(partitions=partitions, runs=runs, sessions=cursor.rowcount)

@@ -3,7 +3,7 @@
 Field names follow the OpenTelemetry GenAI semantic conventions, with the dots of an attribute's
 name written as underscores and the namespaces ``gen_ai`` and ``usage`` left out:
 ``gen_ai.usage.cache_read.input_tokens`` is ``cache_read_input_tokens``. The conventions are still
-moving, so this module and the migration of ``inference_log`` are the only places that spell them.
+moving, so this module and the SQL of ``inference_log`` are the only places that spell them.
 
 https://github.com/open-telemetry/semantic-conventions-genai
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 SCHEMA_VERSION = 1
 
@@ -85,23 +85,83 @@ class InferenceEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_un
     metadata: dict[str, Any] = {}
 
 
+class InvalidEvent(ValueError):
+    """The payload is no event that Tailrace can keep; the text says why."""
+
+
+#: Bytes of a payload; what is longer is no event.
+MAX_PAYLOAD = 256 * 1024
+
+_MAX_METADATA = 32 * 1024
+_MAX_NAME = 256
+_MAX_TEXT = 20_000
+_NAMES = ("response_model", "response_id", "error_type", "request_id", "fallback_from")
+_TEXTS = ("error_message", "input_preview", "output_preview")
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(InferenceEvent)
 
 
 def encode(event: InferenceEvent) -> bytes:
-    """Return the event as JSON, the form in which it travels."""
-    return _encoder.encode(event)
+    """Return the event as JSON, the form in which it travels.
+
+    What others chose (a provider's ids and error messages, a person's text) is cut to the bounds
+    of the event and made `storable`, so that no call goes uncounted for it.
+    """
+    changes: dict[str, Any] = {}
+    for names, limit in ((_NAMES, _MAX_NAME), (_TEXTS, _MAX_TEXT)):
+        for name in names:
+            value = getattr(event, name)
+            if value is not None and (fit := storable(value[:limit]) or None) != value:
+                changes[name] = fit
+    reasons = [storable(reason[:_MAX_NAME]) for reason in event.finish_reasons[:16] if reason]
+    if reasons != event.finish_reasons:
+        changes["finish_reasons"] = reasons
+    return _encoder.encode(structs.replace(event, **changes) if changes else event)
 
 
 def decode(payload: bytes) -> InferenceEvent:
-    """Read an event and check every field.
+    """Read an event and check every field; its text is `storable`.
 
     Raises
     ------
-    msgspec.ValidationError
-        When a field is missing, unknown or out of its bounds.
-    msgspec.DecodeError
-        When the payload is not JSON.
+    InvalidEvent
+        When the payload is not JSON, or a field is missing, unknown or out of its bounds.
     """
-    return _decoder.decode(payload)
+    if len(payload) > MAX_PAYLOAD:
+        raise InvalidEvent(f"{len(payload)} bytes, where {MAX_PAYLOAD} are allowed")
+    try:
+        # NUL is the one character that JSON can carry and PostgreSQL cannot hold; raw, it is no
+        # JSON, so the escape tells.
+        if b"\\u0000" in payload:
+            payload = _encoder.encode(_without_nul(msgspec.json.decode(payload)))
+        event = _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(str(error)) from None
+    if not 1970 <= event.started_at.year < 9999:
+        raise InvalidEvent("started_at lies outside of the years 1970 to 9998")
+    if event.metadata and len(_encoder.encode(event.metadata)) > _MAX_METADATA:
+        raise InvalidEvent(f"metadata takes more than {_MAX_METADATA} bytes")
+    return event
+
+
+def storable(text: str) -> str:
+    """Return the text with what PostgreSQL or UTF-8 cannot hold (NUL, half a pair) as U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Two halves that belong together become one character on the way.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): _without_nul(item) for key, item in value.items()}
+    return value

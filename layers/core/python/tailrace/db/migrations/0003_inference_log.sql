@@ -34,7 +34,7 @@ CREATE TABLE inference_log (
     output_tokens            bigint,
     reasoning_output_tokens  bigint,
     usage_estimated          boolean NOT NULL DEFAULT false,
-    cost_usd                 numeric(20, 10),
+    cost_usd                 numeric(20, 12),
     unpriced                 boolean NOT NULL DEFAULT false,
     price_version            text,
     attempts                 integer NOT NULL DEFAULT 1,
@@ -47,7 +47,7 @@ CREATE TABLE inference_log (
 ) PARTITION BY RANGE (started_at);
 
 CREATE INDEX inference_log_started_at_idx ON inference_log (started_at DESC, id DESC);
-CREATE INDEX inference_log_owner_idx ON inference_log (owner_id, started_at DESC);
+CREATE INDEX inference_log_owner_idx ON inference_log (owner_id, started_at DESC, id DESC);
 CREATE INDEX inference_log_conversation_idx ON inference_log (conversation_id);
 
 -- The home of events whose day has no partition: late, or dated in the future.

@@ -1,0 +1,196 @@
+"""Events a second that one ingestion lands, beside the limit: plain COPY of the same rows.
+
+Run by ``make bench`` or ``python -m bench.ingest``. Both sides write into the real table with its
+indexes, on one server, each into a database of its own. Ours starts from a loaded stream and does
+everything ingestion does (read, check, price, merge, acknowledge); COPY is handed the finished
+rows in PostgreSQL's own binary form, and makes nothing of them. Prints a Markdown table.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from localstack.embedded.postgres import Postgres
+from localstack.embedded.valkey import Valkey
+from tailrace.db.migrate import migrate
+from tailrace.ids import uuid7
+from tailrace.maintenance import maintain
+from tailrace.services import Services
+from tailrace.settings import Settings
+from tailrace.telemetry.event import InferenceEvent, Kind, encode
+from tailrace.telemetry.ingest import ingest
+
+_DAYS = 3
+_MODELS = (
+    ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
+    ("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+    ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
+    ("gemini", "gemini-2.5-flash", "gemini-2.5-flash"),
+    ("local", "smollm2-135m-instruct", "smollm2-135m-instruct"),
+)
+_KINDS: tuple[Kind, ...] = ("chat", "chat", "chat", "title", "guest")
+_WORDS = [
+    "the",
+    "model",
+    "answers",
+    "questions",
+    "about",
+    "trains",
+    "water",
+    "tides",
+    "and",
+    "every",
+    "token",
+    "it",
+    "counts",
+]
+
+
+def events(count: int, seed: int = 7) -> Iterator[InferenceEvent]:
+    """Yield calls spread over three days from today: previews, 3 % errors, cached prompts."""
+    rng = random.Random(seed)
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    owners = [uuid7() for _ in range(500)]
+    for number in range(count):
+        provider, model, answering = rng.choice(_MODELS)
+        started_at = midnight + timedelta(days=_DAYS) * (number / count)
+        failed = rng.random() < 0.03
+        read, written = rng.randint(20, 4000), rng.randint(1, 900)
+        event = InferenceEvent(
+            id=_uuid7_at(started_at, rng),
+            kind=rng.choice(_KINDS),
+            status="error" if failed else "ok",
+            started_at=started_at,
+            duration=rng.lognormvariate(1, 0.6),
+            provider_name=provider,
+            request_model=model,
+            owner_id=rng.choice(owners),
+            conversation_id=UUID(int=rng.getrandbits(128)),
+            request_id=f"{rng.getrandbits(128):032x}",
+            input_preview=" ".join(rng.choices(_WORDS, k=rng.randint(5, 40))),
+        )
+        if failed:
+            event.error_type, event.error_message = "overloaded", "The engine is overloaded"
+        else:
+            event.response_model = answering
+            event.response_id = f"chatcmpl-{rng.getrandbits(128):032x}"
+            event.finish_reasons = ["stop"]
+            event.time_to_first_chunk = rng.lognormvariate(-1, 0.5)
+            event.time_per_output_chunk = rng.random() / 50
+            event.input_tokens, event.output_tokens = read, written
+            event.cache_read_input_tokens = rng.choice((0, read // 2))
+            event.reasoning_output_tokens = 0
+            event.output_preview = " ".join(rng.choices(_WORDS, k=rng.randint(5, 60)))
+        yield event
+
+
+def _uuid7_at(moment: datetime, rng: random.Random) -> UUID:
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(
+        int=milliseconds << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62)
+    )
+
+
+async def _load(redis: Redis, count: int) -> None:
+    """Fill the stream without waiting for each event, which is not what is measured."""
+    pipeline = redis.pipeline(transaction=False)
+    for event in events(count):
+        pipeline.xadd("tailrace:inference-events", {"payload": encode(event)})
+        if len(pipeline) == 1000:
+            await pipeline.execute()
+    await pipeline.execute()
+
+
+async def _ingest(services: Services, count: int) -> float:
+    async with services.pool.connection() as connection:
+        await connection.execute("CHECKPOINT")
+    start = time.perf_counter()
+    report = await ingest(services)
+    seconds = time.perf_counter() - start
+    assert report.inserted == count, report
+    assert await services.queue.depth() == 0
+    return seconds
+
+
+async def _copy(source: str, target: str, count: int) -> float:
+    async with await psycopg.AsyncConnection.connect(source) as connection:
+        cursor = connection.cursor()
+        async with cursor.copy("COPY (TABLE inference_log) TO STDOUT (FORMAT binary)") as rows:
+            blocks = [bytes(block) async for block in rows]
+    data = b"".join(blocks)
+    async with await psycopg.AsyncConnection.connect(target, autocommit=True) as connection:
+        await connection.execute("CHECKPOINT")
+        cursor = connection.cursor()
+        start = time.perf_counter()
+        async with cursor.copy("COPY inference_log FROM STDIN (FORMAT binary)") as copy:
+            await copy.write(data)
+        seconds = time.perf_counter() - start
+        assert cursor.rowcount == count
+    return seconds
+
+
+async def _round(postgres: Postgres, valkey: Valkey, count: int) -> tuple[float, float]:
+    """Return the seconds of ingestion and of COPY, each into an empty table."""
+    services: dict[str, Services] = {}
+    for name in ("ours", "plain"):
+        postgres.create_database(name)
+        await migrate(postgres.url(name))
+        services[name] = Services(
+            Settings(
+                database_url=SecretStr(postgres.url(name)),
+                redis_url=SecretStr(valkey.url),
+                secret_key=SecretStr("a secret key for benchmarks only!"),
+            )
+        )
+        await services[name].open()
+        await maintain(services[name])
+    await _load(services["ours"].redis, count)
+    ours = await _ingest(services["ours"], count)
+    plain = await _copy(postgres.url("ours"), postgres.url("plain"), count)
+    for name, opened in services.items():
+        await opened.close()
+        postgres.drop_database(name)
+    return ours, plain
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as folder:
+        postgres = Postgres(Path(folder) / "postgres")
+        valkey = Valkey(Path(folder) / "valkey", durable=False)
+        postgres.start()
+        valkey.start()
+        try:
+            rounds = [
+                await _round(postgres, valkey, arguments.events) for _ in range(arguments.rounds)
+            ]
+        finally:
+            valkey.stop()
+            postgres.stop()
+    ours = statistics.median(arguments.events / seconds for seconds, _ in rounds)
+    plain = statistics.median(arguments.events / seconds for _, seconds in rounds)
+    ratio = statistics.median(copy / ingestion for ingestion, copy in rounds)
+    print(f"{arguments.events:,} events, median of {arguments.rounds} rounds\n")
+    print("| | events/s | of COPY |")
+    print("|---|---:|---:|")
+    print(f"| plain COPY, binary, finished rows | {plain:,.0f} | 1.00 |")
+    print(f"| ingestion, from the stream to the table | {ours:,.0f} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,56 @@
+-- name: delete_expired_sessions
+-- Nobody can sign in with these any more.
+DELETE FROM sessions WHERE expires_at <= now()
+
+-- name: find_partitions
+-- The partitions that the inference log has.
+SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'inference_log'::regclass
+
+-- name: lock_partitions
+-- One at a time creates partitions; the lock ends with the transaction.
+SELECT pg_advisory_xact_lock(%(key)s)
+
+-- name: limit_lock_wait
+-- A report that reads for long must not make everybody else wait behind us.
+SET LOCAL lock_timeout = '2s'
+
+-- name: create_partition
+-- The table of a day, not attached as yet.
+CREATE TABLE {name} (LIKE inference_log INCLUDING DEFAULTS)
+
+-- name: lock_default_partition
+-- Nothing of the day may arrive in the default partition once its rows have been moved.
+LOCK TABLE inference_log_default IN ACCESS EXCLUSIVE MODE
+
+-- name: move_from_default_partition
+-- Events dated ahead of their partition come home.
+WITH moved AS (
+    DELETE FROM inference_log_default
+    WHERE started_at >= {start} AND started_at < {end}
+    RETURNING *
+)
+INSERT INTO {name} SELECT * FROM moved
+
+-- name: attach_partition
+-- From here on the day has its own home, with every index of the log.
+ALTER TABLE inference_log ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})
+
+-- name: find_old_runs
+-- Runs that are long enough under way to be looked at, the oldest first.
+SELECT id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
+       input_preview, started_at, now() AS found_at
+FROM active_runs
+WHERE started_at < now() - make_interval(secs => %(older_than)s)
+ORDER BY started_at
+LIMIT %(limit)s
+
+-- name: take_run
+-- Whoever deletes the row records the call: the run itself, or one maintenance.
+DELETE FROM active_runs WHERE id = %(id)s RETURNING id
+
+-- name: close_message
+-- The answer of a run that died, as far as it came.
+UPDATE messages
+SET status = %(status)s, parts = %(parts)s, metadata = metadata || %(metadata)s
+WHERE id = %(id)s AND status = 'streaming'

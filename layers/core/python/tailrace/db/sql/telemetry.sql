@@ -1,0 +1,60 @@
+-- name: spill
+-- Keep an event that the queue could not take.
+INSERT INTO telemetry_outbox (payload) VALUES (%(payload)s)
+
+-- name: take_outbox
+-- Take the oldest events of the outbox that nobody else is taking; they are gone with the commit.
+DELETE FROM telemetry_outbox
+WHERE id = ANY (ARRAY(
+    SELECT id FROM telemetry_outbox ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
+RETURNING id, payload
+
+-- name: create_staging
+-- Where a batch lands before it is merged. Array and JSON are text as yet, which COPY takes best.
+CREATE TEMP TABLE IF NOT EXISTS inference_staging ON COMMIT DELETE ROWS AS
+SELECT
+    id, started_at, kind, status, owner_id, conversation_id, request_id, operation_name,
+    provider_name, request_model, response_model, response_id, error_type, error_message,
+    duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
+    cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
+    fallback_from, cold_start, input_preview, output_preview, finish_reasons::text,
+    metadata::text, cost_usd, unpriced, price_version
+FROM inference_log
+WITH NO DATA
+
+-- name: copy_to_staging
+-- Columns in the order of tailrace.telemetry.ingest.
+COPY inference_staging FROM STDIN (FORMAT binary)
+
+-- name: merge
+-- What was delivered before is there already, and stays as it is.
+INSERT INTO inference_log
+    (id, started_at, kind, status, owner_id, conversation_id, request_id, operation_name,
+     provider_name, request_model, response_model, response_id, error_type, error_message,
+     duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
+     cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
+     fallback_from, cold_start, input_preview, output_preview, finish_reasons, metadata, cost_usd,
+     unpriced, price_version)
+SELECT
+    id, started_at, kind, status, owner_id, conversation_id, request_id, operation_name,
+    provider_name, request_model, response_model, response_id, error_type, error_message,
+    duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
+    cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
+    fallback_from, cold_start, input_preview, output_preview, finish_reasons::text[],
+    metadata::jsonb, cost_usd, unpriced, price_version
+FROM inference_staging
+ON CONFLICT DO NOTHING
+
+-- name: empty_staging
+-- Between two merges of one transaction.
+TRUNCATE inference_staging
+
+-- name: bury
+-- Keep what cannot be used, with the reason; a redelivery only counts.
+INSERT INTO inference_dead_letters (source, source_id, reason, payload)
+VALUES (%(source)s, %(source_id)s, %(reason)s, %(payload)s)
+ON CONFLICT (source, source_id) DO UPDATE
+SET attempts = inference_dead_letters.attempts + 1,
+    reason = excluded.reason,
+    last_seen_at = now()

@@ -1,0 +1,61 @@
+"""Capture: hands the event of a finished model call to the queue, or else to the outbox.
+
+Called by whatever made the call, last of all. It waits for the queue only so long, and no
+failure of the queue ever reaches the caller; `tailrace.telemetry.ingest` does the rest.
+"""
+
+import asyncio
+import logging
+from weakref import WeakKeyDictionary
+
+from tailrace.db import queries
+from tailrace.db.pool import Connection
+from tailrace.queue.base import Queue, QueueFull, QueueUnavailable
+from tailrace.telemetry.event import InferenceEvent, encode
+
+_log = logging.getLogger(__name__)
+_sql = queries.load("telemetry")
+
+# Seconds a call waits for the queue; an awaited publish takes well under a thousandth of that.
+_PATIENCE = 0.5
+# Seconds for which a queue that did not answer is not asked again.
+_PAUSE = 1.0
+
+# When each queue of this process may be asked again, in the event loop's time.
+_asked_again_at: WeakKeyDictionary[Queue, float] = WeakKeyDictionary()
+
+
+async def publish(queue: Queue, event: InferenceEvent) -> bytes | None:
+    """Offer an event to the queue.
+
+    Returns
+    -------
+    bytes or None
+        ``None`` when the queue has the event, else the payload for `spill`.
+    """
+    payload = encode(event)
+    now = asyncio.get_running_loop().time()
+    if now < _asked_again_at.get(queue, 0.0):
+        return payload
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await queue.publish(payload)
+    except QueueFull:
+        _log.warning("the queue is full: event %s goes to the outbox", event.id)
+        return payload
+    except (QueueUnavailable, TimeoutError) as error:
+        _asked_again_at[queue] = asyncio.get_running_loop().time() + _PAUSE
+        _log.warning("the queue is unavailable (%r): event %s goes to the outbox", error, event.id)
+        return payload
+    return None
+
+
+async def spill(connection: Connection, payload: bytes) -> None:
+    """Put a payload into the outbox, within the caller's transaction if there is one.
+
+    Raises
+    ------
+    psycopg.Error
+        As the connection does; the caller's transaction then fails as a whole.
+    """
+    await connection.execute(_sql["spill"], {"payload": payload})
