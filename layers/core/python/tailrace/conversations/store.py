@@ -32,11 +32,13 @@ class Turn(NamedTuple):
     user_message_id
         Id of the user message.
     answer
-        The row of an answer that stands already, whole or under way; ``None`` for a new one.
+        Status, parts and metadata of an answer that stands already, whole or under way; ``None``
+        for a new one.
     branch
-        Messages from the root to the user message; empty when `answer` stands already.
+        Role and parts of the messages from the root to the user message; empty when `answer`
+        stands already.
     is_first
-        The turn made its conversation.
+        The turn is its conversation's first.
     """
 
     answer_id: UUID
@@ -47,70 +49,56 @@ class Turn(NamedTuple):
 
 
 async def begin_turn(
-    connection: Connection,
+    pool: Pool,
+    run: Row,
     *,
-    owner_id: UUID,
-    conversation_id: UUID,
     client_message_id: str,
     text: str,
     model: str,
     again: bool,
 ) -> Turn:
-    """Write a user message and its empty answer at the end of the active branch.
+    """Write a user message, its empty answer and the answer's run, all or nothing.
 
     A client message id that was seen before is the same message: its newest answer is returned,
     or, with `again`, a new one begins beside it unless one is still under way.
 
+    Parameters
+    ----------
+    run
+        The columns of ``active_runs``; its id becomes the answer's.
+    model
+        Catalogue id of the model, remembered with the conversation.
+
     Raises
     ------
     Problem
-        404 when the conversation is somebody else's.
+        404 when the conversation is somebody else's, 503 when the database is down.
     """
-    conversation, is_first = await _lock_or_create(
-        connection, owner_id, conversation_id, title=_title_of(text), model=model
-    )
-    cursor = await connection.execute(
-        _sql["find_turn"],
-        {"conversation_id": conversation_id, "client_message_id": client_message_id},
-    )
-    seen = await cursor.fetchone()
-    if (
-        seen is not None
-        and seen["id"] is not None
-        and not (again and seen["status"] != "streaming")
-    ):
-        return Turn(seen["id"], seen["user_message_id"], seen, [], is_first)
-
-    sequence = conversation["last_sequence"]
-    if seen is not None:
-        user_message_id = seen["user_message_id"]
-    else:
-        user_message_id = uuid7()
-        sequence += 1
-        await connection.execute(
-            _sql["insert_user_message"],
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["begin_turn"],
             {
-                "id": user_message_id,
-                "conversation_id": conversation_id,
-                "parent_id": conversation["active_leaf_id"],
-                "sequence": sequence,
-                "parts": Jsonb([{"type": "text", "text": text}]),
+                **run,
+                "answer_id": run["id"],
+                "title": _title_of(text),
+                "model": model,
                 "client_message_id": client_message_id,
+                "parts": Jsonb([{"type": "text", "text": text}]),
+                "again": again,
+                "user_message_id": uuid7(),
             },
         )
-    answer_id = uuid7()
-    await connection.execute(
-        _sql["insert_assistant_message"],
-        {
-            "id": answer_id,
-            "conversation_id": conversation_id,
-            "parent_id": user_message_id,
-            "sequence": sequence + 1,
-            "model": model,
-        },
+        row = await cursor.fetchone()
+    if row is None:
+        raise not_found("conversation")
+    answer = {name: row[name] for name in ("status", "parts", "metadata")}
+    return Turn(
+        row["answer_id"],
+        row["user_message_id"],
+        answer if row["seen"] else None,
+        row["branch"] or [],
+        row["is_first"],
     )
-    branch = await _branch(connection, conversation_id, user_message_id)
-    return Turn(answer_id, user_message_id, None, branch, is_first)
 
 
 async def finish_message(
@@ -179,28 +167,6 @@ async def require(pool: Pool, owner_id: UUID, conversation_id: UUID) -> None:
         )
         if await cursor.fetchone() is None:
             raise not_found("conversation")
-
-
-async def _lock_or_create(
-    connection: Connection, owner_id: UUID, conversation_id: UUID, *, title: str, model: str
-) -> tuple[Row, bool]:
-    key = {"id": conversation_id, "owner_id": owner_id}
-    cursor = await connection.execute(_sql["lock_conversation"], key)
-    conversation = await cursor.fetchone()
-    if conversation is not None:
-        return conversation, False
-    cursor = await connection.execute(
-        _sql["create_conversation"], {**key, "title": title, "model": model}
-    )
-    conversation = await cursor.fetchone()
-    if conversation is not None:
-        return conversation, True
-    # The id is in use: by a parallel first turn of this owner, or by somebody else.
-    cursor = await connection.execute(_sql["lock_conversation"], key)
-    conversation = await cursor.fetchone()
-    if conversation is None:
-        raise not_found("conversation")
-    return conversation, False
 
 
 async def _branch(connection: Connection, conversation_id: UUID, leaf_id: UUID | None) -> list[Row]:

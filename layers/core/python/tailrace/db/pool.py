@@ -76,6 +76,22 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
 
 
+@asynccontextmanager
+async def pipeline(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection inside one transaction whose statements wait only for what is fetched.
+
+    Several statements then travel in one round trip; what fails shows at the next fetch, or at
+    the end of the block.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached; nothing was written.
+    """
+    async with connect(pool) as connection, connection.pipeline(), connection.transaction():
+        yield connection
+
+
 async def _stamp(connection: Connection) -> None:
     connection.__dict__["_idle_since"] = time.monotonic()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec import structs
@@ -76,6 +77,7 @@ class Call:
         self.finish: str | None = None
         self._settings = settings
         self._request_id = request_id
+        self._input_preview: str | None = None
         self._prompt = ModelRequest(choice.model, (), max_output_tokens)
         self._response: ResponseStart | None = None
         self._usage: Usage | None = None
@@ -89,22 +91,30 @@ class Call:
         """Set the prompt."""
         self._prompt = structs.replace(self._prompt, messages=messages)
 
-    async def open(self, connection: Connection) -> None:
+    def opening(self, prompt: str) -> dict[str, Any]:
+        """Return the row of ``active_runs`` that notes that the call is about to be made.
+
+        Parameters
+        ----------
+        prompt
+            Text of the message that the call answers.
+        """
+        self._input_preview = self._preview(prompt)
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "owner_id": self.owner_id,
+            "conversation_id": self.conversation_id,
+            "provider_name": self.choice.provider.name,
+            "request_model": self.choice.model,
+            "request_id": self._request_id,
+            "input_preview": self._input_preview,
+            "started_at": self.started_at,
+        }
+
+    async def open(self, connection: Connection, prompt: str) -> None:
         """Note in PostgreSQL that the call is about to be made."""
-        await connection.execute(
-            _sql["open_run"],
-            {
-                "id": self.id,
-                "kind": self.kind,
-                "owner_id": self.owner_id,
-                "conversation_id": self.conversation_id,
-                "provider_name": self.choice.provider.name,
-                "request_model": self.choice.model,
-                "request_id": self._request_id,
-                "input_preview": self._input_preview(),
-                "started_at": self.started_at,
-            },
-        )
+        await connection.execute(_sql["open_run"], self.opening(prompt))
 
     async def close(self, connection: Connection) -> None:
         """Note in PostgreSQL that the call's event is safe."""
@@ -154,7 +164,6 @@ class Call:
         settings = self._settings
         usage, estimated = self.usage()
         response = self._response
-        keep = settings.previews
         return InferenceEvent(
             id=self.id,
             kind=self.kind,
@@ -180,8 +189,8 @@ class Call:
             reasoning_output_tokens=usage.reasoning_output_tokens,
             usage_estimated=estimated,
             cold_start=self._cold,
-            input_preview=self._input_preview(),
-            output_preview=preview("".join(self.text), settings.preview_chars) if keep else None,
+            input_preview=self._input_preview,
+            output_preview=self._preview("".join(self.text)),
         )
 
     def _observe(self, deltas: list[Delta]) -> None:
@@ -210,10 +219,8 @@ class Call:
             return None
         return (self._last - self._first) / (self._chunks - 1)
 
-    def _input_preview(self) -> str | None:
-        if not self._settings.previews or not self._prompt.messages:
-            return None
-        return preview(self._prompt.messages[-1].text, self._settings.preview_chars)
+    def _preview(self, text: str) -> str | None:
+        return preview(text, self._settings.preview_chars) if self._settings.previews else None
 
 
 def _tokens(chars: int) -> int:

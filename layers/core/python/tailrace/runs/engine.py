@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tailrace.conversations import store
 from tailrace.db import queries
-from tailrace.db.pool import connect, transaction
+from tailrace.db.pool import connect, pipeline
 from tailrace.problems import Problem
 from tailrace.providers.base import SENTENCES, ProviderError, ReasoningDelta, TextDelta
 from tailrace.runs import wire
@@ -136,6 +136,8 @@ class Run:
         watch = asyncio.create_task(self._watch())
         status, event_status, error = await self._outcome(self._generation)
         self._close_part()
+        if status == "complete":
+            self._begin_title()
         await self._end_title()
         self._generated.set()
         await watch
@@ -197,7 +199,7 @@ class Run:
         unsent = await publish(self._services.queue, call.event(event_status, error))
         for attempt in range(1, _SAVE_ATTEMPTS + 1):
             try:
-                async with transaction(self._services.pool) as connection:
+                async with pipeline(self._services.pool) as connection:
                     if call.kind == "chat":
                         await store.finish_message(
                             connection, call.id, status, self._parts, self._metadata
@@ -212,11 +214,6 @@ class Run:
     async def _watch(self) -> None:
         """Keep the journal, and see a request to stop soon after it is made."""
         while not self._generated.is_set():
-            cancelled = await self._append()
-            if cancelled and not self._cancelled:
-                self._cancelled = True
-                if self._generation is not None:
-                    self._generation.cancel()
             if not self._journal_works:
                 pause = _RETRY_EVERY
             else:
@@ -225,6 +222,13 @@ class Run:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._generated.wait()
+            if self._parts:
+                self._begin_title()
+            cancelled = await self._append()
+            if cancelled and not self._cancelled:
+                self._cancelled = True
+                if self._generation is not None:
+                    self._generation.cancel()
 
     async def _append(self, status: MessageStatus | None = None) -> bool:
         frames, last = self._journal_frames.copy(), self._number
@@ -254,7 +258,6 @@ class Run:
             self._open_part = kind
             self._parts.append({"type": kind, "text": ""})
             self._emit({"type": f"{kind}-start", "id": str(len(self._parts) - 1)})
-            self._begin_title()
         if "\0" in text:
             text = text.replace("\0", "")  # PostgreSQL keeps no such character.
         part_id = str(len(self._parts) - 1)

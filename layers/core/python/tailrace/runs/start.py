@@ -5,13 +5,14 @@ from uuid import UUID
 
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store
-from tailrace.db.pool import connect, transaction
+from tailrace.db.pool import connect
 from tailrace.ids import uuid7
 from tailrace.providers.registry import Choice
 from tailrace.runs import prompt
 from tailrace.runs.call import Call
 from tailrace.runs.engine import Run
 from tailrace.services import Services
+from tailrace.telemetry.event import Kind
 
 
 class Repeated(NamedTuple):
@@ -39,31 +40,18 @@ async def start_user_turn(
     Problem
         404 for somebody else's conversation, 503 when the database is down.
     """
-    settings = services.settings
-    async with transaction(services.pool) as connection:
-        turn = await store.begin_turn(
-            connection,
-            owner_id=caller.id,
-            conversation_id=conversation_id,
-            client_message_id=client_message_id,
-            text=text,
-            model=choice.id,
-            again=again,
-        )
-        if turn.answer is not None:
-            return Repeated(turn.answer_id, turn.answer)
-        call = Call(
-            settings,
-            id=turn.answer_id,
-            kind="chat",
-            owner_id=caller.id,
-            conversation_id=conversation_id,
-            choice=choice,
-            request_id=request_id,
-            max_output_tokens=settings.max_output_tokens,
-        )
-        call.prepare(prompt.from_branch(turn.branch))
-        await call.open(connection)
+    call = _call(services, caller, "chat", conversation_id, choice, request_id)
+    turn = await store.begin_turn(
+        services.pool,
+        call.opening(text),
+        client_message_id=client_message_id,
+        text=text,
+        model=choice.id,
+        again=again,
+    )
+    if turn.answer is not None:
+        return Repeated(turn.answer_id, turn.answer)
+    call.prepare(prompt.from_branch(turn.branch))
     return Run(
         services,
         call,
@@ -89,21 +77,31 @@ async def start_guest_turn(
     Problem
         503 when the database is down.
     """
-    settings = services.settings
-    call = Call(
-        settings,
+    call = _call(services, caller, "guest", conversation_id, choice, request_id)
+    call.prepare(prompt.from_branch(messages))
+    async with connect(services.pool) as connection:
+        await call.open(connection, prompt.text_of(messages[-1]["parts"]))
+    return Run(services, call, start_metadata=_metadata(call, None), request_id=request_id)
+
+
+def _call(
+    services: Services,
+    caller: Caller,
+    kind: Kind,
+    conversation_id: UUID,
+    choice: Choice,
+    request_id: str,
+) -> Call:
+    return Call(
+        services.settings,
         id=uuid7(),
-        kind="guest",
+        kind=kind,
         owner_id=caller.id,
         conversation_id=conversation_id,
         choice=choice,
         request_id=request_id,
-        max_output_tokens=settings.max_output_tokens,
+        max_output_tokens=services.settings.max_output_tokens,
     )
-    call.prepare(prompt.from_branch(messages))
-    async with connect(services.pool) as connection:
-        await call.open(connection)
-    return Run(services, call, start_metadata=_metadata(call, None), request_id=request_id)
 
 
 def _metadata(call: Call, user_message_id: UUID | None) -> dict[str, str | None]:

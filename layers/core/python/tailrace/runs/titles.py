@@ -1,6 +1,6 @@
 """Titles: a second, small model call in the first turn of a conversation.
 
-It begins with the answer's first token, so that it delays none, and ends with the run, since
+It begins when the answer flows, so that it delays no first token, and ends with the run, since
 nothing may outlive a Lambda's response.
 """
 
@@ -10,7 +10,7 @@ import re
 from uuid import UUID
 
 from tailrace.conversations import store
-from tailrace.db.pool import connect, transaction
+from tailrace.db.pool import connect, pipeline
 from tailrace.ids import uuid7
 from tailrace.problems import Problem
 from tailrace.providers.base import PromptMessage, ProviderError
@@ -60,7 +60,7 @@ async def make_title(
     call.prepare([PromptMessage("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
     try:
         async with connect(services.pool) as connection:
-            await call.open(connection)
+            await call.open(connection, first_message)
     except Problem:
         return None
     title: str | None = None
@@ -89,7 +89,7 @@ async def _record(
 ) -> None:
     unsent = await publish(services.queue, call.event(status, error))
     try:
-        async with transaction(services.pool) as connection:
+        async with pipeline(services.pool) as connection:
             if title:
                 await store.set_model_title(connection, call.conversation_id, title)
             if unsent is not None:

@@ -1,46 +1,9 @@
--- name: lock_conversation
--- The owner's conversation, locked until the transaction ends, so that turns queue up.
-SELECT id, title, model, active_leaf_id, last_sequence
-FROM conversations
-WHERE id = %(id)s AND owner_id = %(owner_id)s
-FOR UPDATE
-
--- name: create_conversation
--- A new conversation; no row when the id is in use, by anyone.
-INSERT INTO conversations (id, owner_id, title, title_source, model)
-VALUES (%(id)s, %(owner_id)s, %(title)s, 'prompt', %(model)s)
-ON CONFLICT (id) DO NOTHING
-RETURNING id, title, model, active_leaf_id, last_sequence
-
--- name: find_turn
--- The user message with this client id, and its newest answer.
-SELECT question.id AS user_message_id, question.parent_id,
-       answer.id, answer.status, answer.parts, answer.metadata
-FROM messages AS question
-LEFT JOIN LATERAL (
-    SELECT id, status, parts, metadata FROM messages
-    WHERE parent_id = question.id ORDER BY sequence DESC LIMIT 1
-) AS answer ON true
-WHERE question.conversation_id = %(conversation_id)s
-  AND question.client_message_id = %(client_message_id)s
-
--- name: insert_user_message
--- The user's side of a turn.
-INSERT INTO messages
-    (id, conversation_id, parent_id, sequence, role, status, parts, client_message_id)
-VALUES (%(id)s, %(conversation_id)s, %(parent_id)s, %(sequence)s, 'user', 'complete',
-        %(parts)s, %(client_message_id)s)
-
--- name: insert_assistant_message
--- The answer of a turn, empty as yet; it becomes the conversation's active leaf.
-WITH answer AS (
-    INSERT INTO messages (id, conversation_id, parent_id, sequence, role, status, parts)
-    VALUES (%(id)s, %(conversation_id)s, %(parent_id)s, %(sequence)s, 'assistant', 'streaming',
-            '[]')
-)
-UPDATE conversations
-SET active_leaf_id = %(id)s, last_sequence = %(sequence)s, model = %(model)s, updated_at = now()
-WHERE id = %(conversation_id)s
+-- name: begin_turn
+-- A user message, its empty answer and the run, or what the message got before.
+SELECT * FROM begin_turn(
+    %(owner_id)s, %(conversation_id)s, %(title)s, %(model)s, %(client_message_id)s, %(parts)s,
+    %(again)s, %(user_message_id)s, %(answer_id)s, %(provider_name)s, %(request_model)s,
+    %(request_id)s, %(input_preview)s, %(started_at)s)
 
 -- name: branch
 -- The messages from the root to a leaf, oldest first.
