@@ -1,7 +1,6 @@
 """What the tests of this folder share: built layers and functions, and a Runtime API for them."""
 
 import json
-import sysconfig
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import httpx
 import pytest
 
 from tailrace.settings import Settings
-from tests.acceptance.aws.function import ROOT, Function, build
+from tests.acceptance.aws.function import ROOT, Function, build, make, stock_runtime
 from tests.acceptance.aws.function_url import FunctionUrl
 from tests.acceptance.aws.runtime_api import RuntimeApi
 from tests.support.model_server import ModelServer
@@ -53,13 +52,16 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stock runtime alone, as it lies in Lambda's own image."""
     folder = tmp_path_factory.mktemp("stock")
-    packages = Path(sysconfig.get_path("platlib"))
-    for name in ("awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py.py"):
-        for path in packages.glob(name):
-            (folder / path.name).symlink_to(path)
+    stock_runtime(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sam_environment() -> Path:
+    """The environment of AWS SAM's command line, installed where it is missing."""
+    make(".venv-sam/bin/sam")
+    return ROOT / ".venv-sam"
 
 
 @pytest.fixture

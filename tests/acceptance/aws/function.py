@@ -96,27 +96,33 @@ class Function:
         self.api.runtime_exited(killed=exit_code < 0)
 
 
-def build(name: str, folder: Path) -> None:
-    """Run one rule of build.mk for this machine.
+def stock_runtime(folder: Path) -> None:
+    """Fill a folder with the stock runtime alone, as it lies in Lambda's own image."""
+    packages = Path(sysconfig.get_path("platlib"))
+    for name in ("awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py.py"):
+        for path in packages.glob(name):
+            (folder / path.name).symlink_to(path)
 
-    Raises
-    ------
-    subprocess.CalledProcessError
-        With make's output, where it failed.
-    """
-    subprocess.run(
-        [
-            "make",
-            "--silent",
-            "--makefile=build.mk",
-            f"build-{name}",
-            f"ARTIFACTS_DIR={folder}",
-            f"LAMBDA_PLATFORM={sysconfig.get_platform().partition('-')[2]}-manylinux_2_28",
-            f"LAMBDA_PYTHON={sys.version_info.major}.{sys.version_info.minor}",
-        ],
+
+def build(name: str, folder: Path) -> None:
+    """Build a layer or function of template.yaml for this machine."""
+    make(
+        f"build-{name}",
+        f"ARTIFACTS_DIR={folder}",
+        f"LAMBDA_PLATFORM={sysconfig.get_platform().partition('-')[2]}-manylinux_2_28",
+        f"LAMBDA_PYTHON={sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def make(*arguments: str) -> None:
+    """Run a rule of build.mk, with make's output in the exception where it fails."""
+    tools = ROOT / ".tools" / "bin"
+    done = subprocess.run(
+        ["make", "--silent", "--makefile=build.mk", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{ROOT / '.tools' / 'bin'}:{os.environ['PATH']}"},
-        check=True,
-        capture_output=True,
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
+    assert done.returncode == 0, done.stdout

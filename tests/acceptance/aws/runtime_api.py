@@ -112,6 +112,8 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.init_error: asyncio.Future[dict[str, Any]] = asyncio.Future()
         self.restore_error: asyncio.Future[dict[str, Any]] = asyncio.Future()
+        #: Set when a process first asks for an event: its init is over.
+        self.ready = asyncio.Event()
         self.snapshot_offered = asyncio.Event()
         #: Set by a test to let the process that offered itself for a snapshot go on.
         self.restored = asyncio.Event()
@@ -189,6 +191,7 @@ class RuntimeApi:
         return 202, [], b'{"status":"OK"}'
 
     async def _next(self, reader: asyncio.StreamReader) -> tuple[int, list[tuple[str, str]], bytes]:
+        self.ready.set()
         event = asyncio.ensure_future(self._waiting.get())
         hung_up = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({event, hung_up}, return_when=asyncio.FIRST_COMPLETED)

@@ -17,9 +17,8 @@ UNPACKED_LIMIT = 250 << 20
 
 
 @pytest.fixture(scope="module")
-def sam(tmp_path_factory: pytest.TempPathFactory):
+def sam(sam_environment: Path, tmp_path_factory: pytest.TempPathFactory):
     """Runs a `sam` command that keeps to itself and this machine."""
-    subprocess.run(["make", "-f", "build.mk", ".venv-sam/bin/sam"], cwd=ROOT, check=True)
     folder = tmp_path_factory.mktemp("sam")
     # It would look for a newer version of itself once a week.
     metadata = {"lastVersionCheck": time.time(), "telemetryEnabled": False}
@@ -34,7 +33,7 @@ def sam(tmp_path_factory: pytest.TempPathFactory):
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [ROOT / ".venv-sam" / "bin" / "sam", *arguments],
+            [sam_environment / "bin" / "sam", *arguments],
             cwd=ROOT,
             env=environment,
             text=True,
