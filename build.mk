@@ -57,13 +57,11 @@ $(lambda-lists)/%.txt: $(lambda-lists)/core.txt
 		&& rm $@.all.$$$$ && mv $@.$$$$ $@
 
 # SAM's pins clash with ours, so it lives in an environment of its own.
-.PHONY: sam-validate sam-build
-sam-validate: .venv-sam/bin/sam
-	SAM_CLI_TELEMETRY=0 $< validate --region us-east-1
-sam-build: .venv-sam/bin/sam
-	SAM_CLI_TELEMETRY=0 $< build
+.PHONY: build
+build: .venv-sam/bin/sam ## Pack layers and functions for Lambda into .aws-sam/build
+	@SAM_CLI_TELEMETRY=0 $< build
 
-.venv-sam/bin/sam: tests/acceptance/aws/sam.lock
+.venv-sam/bin/sam: tests/acceptance/aws/sam.lock | $(tools)
 	@uv venv --quiet --clear .venv-sam
 	@uv pip sync --quiet --python .venv-sam $<
 	@touch $@
@@ -84,7 +82,8 @@ define lambda-finish
 	@if python=$$(uv python find --no-python-downloads $(LAMBDA_PYTHON) 2>/dev/null); then \
 		$$python -m compileall -q --invalidation-mode unchecked-hash -s $(ARTIFACTS_DIR) $(ARTIFACTS_DIR); \
 	else \
-		echo "$(1): no Python $(LAMBDA_PYTHON) at hand, packed without bytecode: cold starts take longer"; \
+		echo "$(1): packed without bytecode, which makes cold starts longer:" \
+			"uv python install $(LAMBDA_PYTHON)"; \
 	fi
 	@echo "$(1): $$(du -sh $(ARTIFACTS_DIR) | cut -f1)"
 endef

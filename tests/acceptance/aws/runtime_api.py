@@ -24,6 +24,9 @@ TRACE_ID = "Root=1-6741c0f3-5f302e550dcde3b12402207d;Parent=53995c3f42cd8ad8;Sam
 # Seconds a test waits for the next sign of life before it fails.
 _PATIENCE = 60.0
 
+# Bytes that Go's HTTP server buffers before it turns to chunks.
+_CHUNK = 2048
+
 
 class FunctionError(Exception):
     """The function answered an event with an error; `details` is what it reported."""
@@ -159,8 +162,7 @@ class RuntimeApi:
             self.calls.append(f"{request.method} {call}")
             status, headers, body = await self._call(call, request)
             if status:
-                writer.write(http1.head(status, [*headers, ("Content-Length", str(len(body)))]))
-                writer.write(body)
+                writer.write(_response(status, headers, body))
         writer.close()
 
     async def _call(
@@ -213,3 +215,12 @@ class RuntimeApi:
             ("Content-Type", "application/json"),
         ]
         return 200, headers, json.dumps(invocation.event).encode()
+
+
+def _response(status: int, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    if len(body) <= _CHUNK:
+        return http1.head(status, [*headers, ("Content-Length", str(len(body)))]) + body
+    # Lambda's server is written in Go, which sends a longer body in chunks.
+    chunks = [body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK)]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    return http1.head(status, [*headers, ("Transfer-Encoding", "chunked")]) + framed
