@@ -55,6 +55,11 @@ def find(environment: Mapping[str, str]) -> Found | None:
     ----------
     environment
         Variables to read: ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, ``OLLAMA_HOST``.
+
+    Raises
+    ------
+    StackError
+        When ``OLLAMA_HOST`` is no address.
     """
     key = environment.get("OPENAI_API_KEY")
     if key:
@@ -87,13 +92,21 @@ def ollama_address(host: str) -> str:
     'http://127.0.0.1:11434'
     >>> ollama_address("0.0.0.0:8080")
     'http://127.0.0.1:8080'
+
+    Raises
+    ------
+    StackError
+        When it is no address.
     """
     scheme, _, rest = host.strip().rpartition("://")
-    parts = urlsplit(f"{scheme or 'http'}://{rest}")
+    try:
+        parts = urlsplit(f"{scheme or 'http'}://{rest}")
+        port = parts.port or {"http": 80, "https": 443}.get(scheme, _OLLAMA_PORT)
+    except ValueError:
+        raise StackError("OLLAMA_HOST: must be an address such as 127.0.0.1:11434") from None
     # A server listens on 0.0.0.0; a client cannot call it.
     name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0") else parts.hostname
-    port = parts.port or {"http": 80, "https": 443}.get(scheme, _OLLAMA_PORT)
-    return f"{parts.scheme}://{name}:{port}"
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _ask_ollama(address: str) -> list[str]:

@@ -8,6 +8,7 @@ on standard error and exit code 2, and leaves nothing running.
 import argparse
 import asyncio
 import errno
+import importlib
 import logging
 import os
 import signal
@@ -19,18 +20,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
-import uvicorn
-import uvloop
 from pydantic import SecretStr
 
-from localstack.embedded import model, schedule
+from localstack.embedded import model
 from localstack.embedded.folder import DataFolder, hold
 from localstack.embedded.postgres import Postgres
 from localstack.embedded.process import StackError, end_with_parent
 from localstack.embedded.progress import run_together
 from localstack.embedded.valkey import Valkey
 from tailrace.db.migrate import MigrationError, migrate
-from tailrace.http.site import Site, create_app
 from tailrace.services import Services
 from tailrace.settings import Settings, SettingsError
 
@@ -40,8 +38,6 @@ _WEB_ROOT = _CHECKOUT / "web" / "dist"
 _PORT = 8787
 _DATABASE = "tailrace"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds that open connections get to read the end of their streams.
-_GRACE = 5
 
 # Stand in for what is started here, until it is.
 _TO_COME = {
@@ -99,10 +95,10 @@ def _up(environment: Mapping[str, str]) -> None:
         settings = _read_settings(folder)
         listeners = stack.enter_context(_listening(port))
         # Children die with the thread that started them, so the threads stay to the end.
-        executor = stack.enter_context(ThreadPoolExecutor(max_workers=3))
+        executor = stack.enter_context(ThreadPoolExecutor(max_workers=4))
         settings, origin = _start_servers(settings, folder, executor, stack, environment)
         address = f"http://localhost:{listeners[0].getsockname()[1]}"
-        uvloop.run(_serve(settings, listeners, lambda: _announce(address, settings, origin, path)))
+        _serve(settings, listeners, lambda: _announce(address, settings, origin, path))
 
 
 def _read_port(text: str) -> int:
@@ -176,6 +172,7 @@ def _start_servers(
     if not settings.providers and found is None:
         stack.callback(local.stop)
         steps["the local model"] = local.start
+    steps["Tailrace"] = _import_application
     run_together(executor, steps)
     changes: dict[str, object] = {}
     if "PostgreSQL" in steps:
@@ -196,6 +193,19 @@ def _is_to_come(url: SecretStr) -> bool:
     return url.get_secret_value() in _TO_COME.values()
 
 
+def _import_application() -> None:
+    """Load the application while the servers start; its frameworks take a second."""
+    importlib.import_module("localstack.embedded.serving")
+
+
+def _serve(
+    settings: Settings, listeners: list[socket.socket], announce: Callable[[], None]
+) -> None:
+    from localstack.embedded.serving import serve_until
+
+    serve_until(_STOP_SIGNALS, settings, _WEB_ROOT, listeners, announce)
+
+
 def _start_postgres(postgres: Postgres) -> None:
     postgres.start()
     postgres.create_database(_DATABASE)
@@ -207,59 +217,6 @@ def _migrate(url: str) -> None:
         asyncio.run(migrate(url))
     except psycopg.OperationalError as error:
         raise StackError(f"the database cannot be used: {str(error).splitlines()[0]}") from None
-
-
-async def _serve(
-    settings: Settings, listeners: list[socket.socket], announce: Callable[[], None]
-) -> None:
-    server = _Server(create_app(Services(settings), _WEB_ROOT), announce)
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, server.stop)
-    async with schedule.running(settings):
-        await server.serve(listeners)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, ending the runs before it waits for the connections that read them."""
-
-    def __init__(self, site: Site, announce: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                site,
-                http="httptools",
-                lifespan="on",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                # Nothing stands in front: a forwarded address would be the client's own claim.
-                proxy_headers=False,
-                timeout_graceful_shutdown=_GRACE,
-            )
-        )
-        self._site = site
-        self._announce = announce
-
-    def stop(self) -> None:
-        """Stop serving; asked twice, without waiting."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the event loop, which calls `stop`."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._announce()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Begins once the listeners are closed, which shutdown does before it first waits.
-        interrupting = asyncio.create_task(self._site.interrupt())
-        await super().shutdown(sockets)
-        await interrupting
 
 
 def _announce(address: str, settings: Settings, origin: str, path: Path) -> None:
