@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TAILRACE_", extra="ignore", frozen=True)
 
     database_url: SecretStr
-    database_pool_size: int = Field(default=16, ge=1, le=100)
+    database_pool_size: int = Field(default=8, ge=1, le=100)
     database_timeout: float = Field(default=3.0, gt=0, le=60)
     redis_url: SecretStr
     redis_timeout: float = Field(default=0.5, gt=0, le=10)

@@ -99,7 +99,9 @@ async def _stamp(connection: Connection) -> None:
 async def _check(connection: Connection) -> None:
     readable, _, _ = select.select([connection.fileno()], [], [], 0)
     if readable:
-        # An idle connection has nothing to say but that it was closed.
+        # An idle connection has nothing to say but that it was closed; the pool would take it
+        # back if we did not close it as well.
+        await connection.close()
         raise OperationalError("the server closed the connection")
     if time.monotonic() - connection.__dict__.get("_idle_since", 0.0) > _TRUST_IDLE:
         await connection.execute("SELECT 1")

@@ -59,6 +59,8 @@ class OpenAICompatible:
                 deltas = decoder.feed(data)
                 if deltas:
                     yield deltas
+                if decoder.failure is not None:
+                    raise decoder.failure
                 if decoder.done:
                     await _drain(response)
                     return
@@ -195,9 +197,14 @@ _models_decoder = msgspec.json.Decoder(_ModelList)
 
 
 class _ChunkDecoder:
-    """Bytes of the event stream in, deltas out; keeps the incomplete last line."""
+    """Bytes of the event stream in, deltas out; keeps the incomplete last line.
+
+    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
+    lost.
+    """
 
     def __init__(self) -> None:
+        self.failure: ProviderError | None = None
         self.finished = False
         self.done = False
         self._rest = b""
@@ -206,18 +213,21 @@ class _ChunkDecoder:
     def feed(self, data: bytes) -> list[Delta]:
         lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = lines.pop()
-        if len(self._rest) > _MAX_LINE:
-            raise ProviderError("protocol", "a line of the stream is too long")
         deltas: list[Delta] = []
-        for line in lines:
-            if line.startswith(b"data:"):
-                payload = line[5:].strip()
-                if payload == b"[DONE]":
-                    self.done = self.finished = True
-                    break
-                self._read(payload, deltas)
-            elif line.startswith((b"{", b"<")):
-                raise ProviderError("protocol", "the answer is not an event stream")
+        try:
+            for line in lines:
+                if line.startswith(b"data:"):
+                    payload = line[5:].strip()
+                    if payload == b"[DONE]":
+                        self.done = self.finished = True
+                        break
+                    self._read(payload, deltas)
+                elif line.startswith((b"{", b"<")):
+                    raise ProviderError("protocol", "the answer is not an event stream")
+            if len(self._rest) > _MAX_LINE:
+                raise ProviderError("protocol", "a line of the stream is too long")
+        except ProviderError as error:
+            self.failure = error
         return deltas
 
     def _read(self, payload: bytes, deltas: list[Delta]) -> None:
