@@ -1,0 +1,236 @@
+/** A conversation from the first message to its end, with the server played by the test. */
+import { describe, expect, it, vi } from "vitest";
+import type { Conversation, MessageStatus } from "@/lib/api";
+import { answerParts, DONE, frames, problemResponse, serve, streamResponse } from "@/test/streams";
+import { readGuestMessages, saveGuestConversation } from "./guest-storage";
+import { textOf } from "./messages";
+import { Session, type SessionHooks } from "./session";
+
+function open(hooks: Partial<SessionHooks> = {}) {
+  const all = {
+    isGuest: () => true,
+    usableModel: (preferred: string | null) => preferred ?? "scripted/echo",
+    onStarted: vi.fn(),
+    onTitle: vi.fn(),
+    onSettled: vi.fn(),
+    ...hooks,
+  };
+  return { session: new Session("c1", all, null), hooks: all };
+}
+
+const whole = (text: string) => streamResponse([...frames(answerParts(text)), DONE]);
+
+function seen(session: Session) {
+  return session.chat.messages.map((message) => [
+    message.role,
+    textOf(message),
+    message.metadata?.status,
+  ]);
+}
+
+function conversation(status: MessageStatus, text: string): Conversation {
+  const message = { parts: [{ type: "text" as const, text }], metadata: {}, created_at: "" };
+  return {
+    id: "c1",
+    title: "t",
+    model: "scripted/story",
+    created_at: "",
+    updated_at: "",
+    active_run_id: status === "streaming" ? "run-1" : null,
+    messages: [
+      { ...message, id: "q", role: "user", status: "complete" },
+      { ...message, id: "run-1", role: "assistant", status },
+    ],
+  };
+}
+
+describe("sending", () => {
+  it("follows the answer to its end and keeps a guest's branch", async () => {
+    const { session, hooks } = open();
+    serve(whole("hello there"));
+    await session.send("hi");
+    expect(seen(session)).toEqual([
+      ["user", "hi", undefined],
+      ["assistant", "hello there", "complete"],
+    ]);
+    expect(hooks.onStarted).toHaveBeenCalledExactlyOnceWith("c1");
+    expect(hooks.onSettled).toHaveBeenCalledExactlyOnceWith("c1", false);
+    expect(readGuestMessages("c1")).toHaveLength(2);
+  });
+
+  it("puts a refused message back, and says what to do", async () => {
+    const { session } = open();
+    serve(problemResponse(429, "Sign in to go on."));
+    await session.send("hi");
+    expect(session.chat.messages).toEqual([]);
+    expect(session.chat.status).toBe("ready");
+    expect(session.state.get()).toMatchObject({
+      draft: "hi",
+      failure: { detail: "Sign in to go on.", action: "sign-in" },
+      started: false,
+    });
+    expect(readGuestMessages("c1")).toBeNull();
+  });
+
+  it("sends the same text again under the same id", async () => {
+    const { session } = open();
+    const sent = serve(problemResponse(503, "Busy."), whole("now"), whole("other"));
+    await session.send("hi");
+    await session.send("hi");
+    await session.send("hi");
+    const ids = sent.map(({ body }) => (body.messages as { id: string }[]).at(-1)?.id);
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+    expect(session.state.get().failure).toBeNull();
+  });
+
+  it("tells titles as they come", async () => {
+    const { session, hooks } = open();
+    const parts = answerParts("hello");
+    parts.splice(3, 0, {
+      type: "data-title",
+      data: { title: "A greeting" },
+      transient: true,
+    } as never);
+    serve(streamResponse([...frames(parts), DONE]));
+    await session.send("hi");
+    expect(hooks.onTitle).toHaveBeenCalledExactlyOnceWith("c1", "A greeting");
+  });
+});
+
+describe("resuming", () => {
+  it("drops the partial that the stream replays", async () => {
+    const { session, hooks } = open({ isGuest: () => false });
+    const sent = serve(whole("once upon a time"));
+    session.open(conversation("streaming", "once up"), session.turn);
+    expect(seen(session)).toEqual([["user", "once up", "complete"]]);
+    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    expect(sent[0]?.url).toBe("/api/chat/c1/stream?run_id=run-1");
+    expect(seen(session).slice(1)).toEqual([["assistant", "once upon a time", "complete"]]);
+  });
+
+  it("shows a user's unfollowed answer as one still being written", async () => {
+    const { session, hooks } = open({ isGuest: () => false });
+    serve(new Response(null, { status: 204 }));
+    session.open(conversation("streaming", ""), session.turn);
+    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    expect(seen(session).slice(1)).toEqual([["assistant", "", "streaming"]]);
+  });
+
+  it("keeps what a guest has of an answer that is no more", async () => {
+    saveGuestConversation(
+      "c1",
+      [
+        { id: "q", role: "user", parts: [{ type: "text", text: "hi" }] },
+        {
+          id: "run-1",
+          role: "assistant",
+          parts: [{ type: "text", text: "hello th" }],
+          metadata: { status: "streaming", model: "scripted/story" },
+        },
+      ],
+      null,
+    );
+    const { session, hooks } = open();
+    serve(new Response(null, { status: 204 }));
+    session.openGuest();
+    expect(session.state.get()).toMatchObject({ started: true, model: "scripted/story" });
+    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    expect(seen(session)).toEqual([
+      ["user", "hi", undefined],
+      ["assistant", "hello th", "interrupted"],
+    ]);
+  });
+
+  it("does not put an older history over a newer turn", async () => {
+    const { session } = open({ isGuest: () => false });
+    const { turn } = session;
+    serve(whole("new"));
+    await session.send("newer");
+    session.open(conversation("complete", "old"), turn);
+    expect(seen(session).at(-1)).toEqual(["assistant", "new", "complete"]);
+  });
+});
+
+describe("stopping", () => {
+  it("asks the server, and waits for its word on what was kept", async () => {
+    const { session } = open();
+    let end = () => {};
+    const parts = answerParts("one two three").slice(0, 5);
+    const stopped = frames([{ type: "abort", reason: "cancelled" }], 6);
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        const write = (text: string) => controller.enqueue(new TextEncoder().encode(text));
+        for (const frame of frames(parts)) write(frame);
+        end = () => {
+          for (const frame of [...stopped, DONE]) write(frame);
+          controller.close();
+        };
+      },
+    });
+    const sent = serve(
+      new Response(stream, { headers: { "x-tailrace-run-id": "run-1" } }),
+      Response.json({ run_id: "run-1", status: "stopping" }, { status: 202 }),
+    );
+    const sending = session.send("count");
+    await vi.waitFor(() => expect(seen(session).at(-1)?.[1]).toBe("one two "));
+    await session.stop();
+    expect(sent[1]).toMatchObject({ url: "/api/chat/c1/stop", body: { run_id: "run-1" } });
+    expect(session.state.get().stopping).toBe(true);
+    expect(session.busy).toBe(true);
+    end();
+    await sending;
+    expect(seen(session).at(-1)).toEqual(["assistant", "one two ", "cancelled"]);
+    expect(session.state.get().stopping).toBe(false);
+  });
+});
+
+describe("retrying", () => {
+  const failed = () =>
+    streamResponse([
+      ...frames([
+        { type: "start", messageId: "run-0" },
+        { type: "error", errorText: "Too busy.", errorType: "overloaded" },
+      ]),
+      DONE,
+    ]);
+
+  it("asks for the same message again in place of the failed answer", async () => {
+    const { session } = open({ isGuest: () => false });
+    const sent = serve(failed(), whole("better"));
+    await session.send("hi");
+    expect(session.chat.messages.at(-1)?.metadata).toMatchObject({
+      status: "error",
+      error: { message: "Too busy.", type: "overloaded" },
+    });
+    await session.retry();
+    expect(sent[1]?.body).toMatchObject({
+      trigger: "regenerate-message",
+      message: sent[0]?.body.message,
+    });
+    expect(seen(session)).toEqual([
+      ["user", "hi", undefined],
+      ["assistant", "better", "complete"],
+    ]);
+  });
+
+  it("leaves the failed answer where it is when that cannot be sent either", async () => {
+    const { session } = open();
+    serve(failed(), problemResponse(503, "Busy."));
+    await session.send("hi");
+    await session.retry();
+    expect(seen(session).at(-1)?.[2]).toBe("error");
+    expect(session.state.get()).toMatchObject({ draft: "", failure: { detail: "Busy." } });
+  });
+});
+
+it("marks an answer whose stream is lost for good", async () => {
+  const { session, hooks } = open({ isGuest: () => false });
+  serve(
+    streamResponse(frames(answerParts("one two three").slice(0, 5))),
+    new Response(null, { status: 204 }),
+  );
+  await session.send("count");
+  expect(seen(session).at(-1)).toEqual(["assistant", "one two ", "interrupted"]);
+  expect(hooks.onSettled).toHaveBeenCalledWith("c1", true);
+});
