@@ -6,6 +6,7 @@ error and exit code 2; a failure is one line and exit code 1.
 
 import argparse
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -22,14 +23,14 @@ from tailrace.telemetry.ingest import ingest
 
 def main() -> int:
     """Run one command and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="tailrace", description="Run one of Tailrace's functions once."
-    )
+    parser = argparse.ArgumentParser(prog="tailrace", description="Run one function once.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="apply the schema migrations that are missing")
     commands.add_parser("ingest", help="drain the queue and the outbox once")
     commands.add_parser("maintain", help="create partitions and close dead runs, once")
     command = parser.parse_args().command
+    # The pool tells of every attempt to connect; the one line at the end says the same.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     try:
         settings = Settings.load()
         report = asyncio.run(_run(command, settings))

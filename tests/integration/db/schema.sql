@@ -1,0 +1,285 @@
+CREATE FUNCTION public.begin_turn(p_owner_id uuid, p_conversation_id uuid, p_title text, p_model text, p_client_message_id text, p_parts jsonb, p_again boolean, p_user_message_id uuid, p_answer_id uuid, p_provider_name text, p_request_model text, p_request_id text, p_input_preview text, p_started_at timestamp with time zone) RETURNS TABLE(seen boolean, is_first boolean, user_message_id uuid, answer_id uuid, status text, parts jsonb, metadata jsonb, branch jsonb)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    conversation conversations;
+    question messages;
+    answer messages;
+    next_sequence bigint;
+BEGIN
+    SELECT * INTO conversation FROM conversations
+    WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO conversations (id, owner_id, title, title_source, model)
+        VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING * INTO conversation;
+        IF NOT FOUND THEN
+            -- The id is in use: by a parallel first turn of this owner, or by somebody else.
+            SELECT * INTO conversation FROM conversations
+            WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
+            IF NOT FOUND THEN
+                RETURN;
+            END IF;
+        END IF;
+    END IF;
+    is_first := conversation.last_sequence = 0;
+    next_sequence := conversation.last_sequence + 1;
+    SELECT * INTO question FROM messages
+    WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
+    IF FOUND THEN
+        SELECT * INTO answer FROM messages
+        WHERE parent_id = question.id ORDER BY sequence DESC LIMIT 1;
+        IF answer.status = 'streaming' OR NOT p_again THEN
+            RETURN QUERY SELECT true, is_first, question.id, answer.id,
+                                answer.status, answer.parts, answer.metadata, NULL::jsonb;
+            RETURN;
+        END IF;
+    ELSE
+        INSERT INTO messages
+            (id, conversation_id, parent_id, sequence, role, status, parts, client_message_id)
+        VALUES (p_user_message_id, p_conversation_id, conversation.active_leaf_id, next_sequence,
+                'user', 'complete', p_parts, p_client_message_id)
+        RETURNING * INTO question;
+        next_sequence := next_sequence + 1;
+    END IF;
+    INSERT INTO messages (id, conversation_id, parent_id, sequence, role, status, parts)
+    VALUES (p_answer_id, p_conversation_id, question.id, next_sequence, 'assistant', 'streaming',
+            '[]');
+    UPDATE conversations
+    SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
+        updated_at = now()
+    WHERE id = p_conversation_id;
+    INSERT INTO active_runs
+        (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
+         input_preview, started_at)
+    VALUES (p_answer_id, 'chat', p_owner_id, p_conversation_id, p_provider_name, p_request_model,
+            p_request_id, p_input_preview, p_started_at);
+    RETURN QUERY
+    WITH RECURSIVE path AS (
+        SELECT messages.* FROM messages WHERE id = question.id
+        UNION ALL
+        SELECT messages.* FROM messages JOIN path ON messages.id = path.parent_id
+    )
+    SELECT false, is_first, question.id, p_answer_id, 'streaming', '[]'::jsonb, '{}'::jsonb,
+           jsonb_agg(jsonb_build_object('role', path.role, 'parts', path.parts)
+                     ORDER BY path.sequence)
+    FROM path;
+END
+$$;
+CREATE TABLE public.active_runs (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    owner_id uuid NOT NULL,
+    conversation_id uuid,
+    provider_name text NOT NULL,
+    request_model text NOT NULL,
+    request_id text,
+    input_preview text,
+    started_at timestamp with time zone NOT NULL,
+    cancel_requested_at timestamp with time zone
+);
+CREATE TABLE public.conversations (
+    id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    title text NOT NULL,
+    title_source text NOT NULL,
+    model text NOT NULL,
+    active_leaf_id uuid,
+    last_sequence bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT conversations_title_source_check CHECK ((title_source = ANY (ARRAY['prompt'::text, 'model'::text, 'user'::text])))
+);
+CREATE TABLE public.inference_dead_letters (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    source_id text NOT NULL,
+    reason text NOT NULL,
+    payload bytea NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE public.inference_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.inference_dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.inference_log (
+    id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ingested_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    owner_id uuid,
+    conversation_id uuid,
+    request_id text,
+    operation_name text NOT NULL,
+    provider_name text NOT NULL,
+    request_model text NOT NULL,
+    response_model text,
+    response_id text,
+    finish_reasons text[] DEFAULT '{}'::text[] NOT NULL,
+    error_type text,
+    error_message text,
+    duration double precision NOT NULL,
+    time_to_first_chunk double precision,
+    time_per_output_chunk double precision,
+    input_tokens bigint,
+    cache_read_input_tokens bigint,
+    cache_write_input_tokens bigint,
+    output_tokens bigint,
+    reasoning_output_tokens bigint,
+    usage_estimated boolean DEFAULT false NOT NULL,
+    cost_usd numeric(20,12),
+    unpriced boolean DEFAULT false NOT NULL,
+    price_version text,
+    attempts integer DEFAULT 1 NOT NULL,
+    fallback_from text,
+    cold_start boolean DEFAULT false NOT NULL,
+    input_preview text,
+    output_preview text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL
+)
+PARTITION BY RANGE (started_at);
+CREATE TABLE public.inference_log_default (
+    id uuid CONSTRAINT inference_log_id_not_null NOT NULL,
+    started_at timestamp with time zone CONSTRAINT inference_log_started_at_not_null NOT NULL,
+    ingested_at timestamp with time zone DEFAULT now() CONSTRAINT inference_log_ingested_at_not_null NOT NULL,
+    kind text CONSTRAINT inference_log_kind_not_null NOT NULL,
+    status text CONSTRAINT inference_log_status_not_null NOT NULL,
+    owner_id uuid,
+    conversation_id uuid,
+    request_id text,
+    operation_name text CONSTRAINT inference_log_operation_name_not_null NOT NULL,
+    provider_name text CONSTRAINT inference_log_provider_name_not_null NOT NULL,
+    request_model text CONSTRAINT inference_log_request_model_not_null NOT NULL,
+    response_model text,
+    response_id text,
+    finish_reasons text[] DEFAULT '{}'::text[] CONSTRAINT inference_log_finish_reasons_not_null NOT NULL,
+    error_type text,
+    error_message text,
+    duration double precision CONSTRAINT inference_log_duration_not_null NOT NULL,
+    time_to_first_chunk double precision,
+    time_per_output_chunk double precision,
+    input_tokens bigint,
+    cache_read_input_tokens bigint,
+    cache_write_input_tokens bigint,
+    output_tokens bigint,
+    reasoning_output_tokens bigint,
+    usage_estimated boolean DEFAULT false CONSTRAINT inference_log_usage_estimated_not_null NOT NULL,
+    cost_usd numeric(20,12),
+    unpriced boolean DEFAULT false CONSTRAINT inference_log_unpriced_not_null NOT NULL,
+    price_version text,
+    attempts integer DEFAULT 1 CONSTRAINT inference_log_attempts_not_null NOT NULL,
+    fallback_from text,
+    cold_start boolean DEFAULT false CONSTRAINT inference_log_cold_start_not_null NOT NULL,
+    input_preview text,
+    output_preview text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT inference_log_metadata_not_null NOT NULL
+);
+CREATE TABLE public.messages (
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    parent_id uuid,
+    sequence bigint NOT NULL,
+    role text NOT NULL,
+    status text NOT NULL,
+    parts jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    client_message_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
+    CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'streaming'::text, 'error'::text, 'cancelled'::text, 'interrupted'::text])))
+);
+CREATE TABLE public.schema_migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE public.sessions (
+    id_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.telemetry_outbox (
+    id bigint NOT NULL,
+    payload bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE public.telemetry_outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.telemetry_outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.users (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
+);
+ALTER TABLE ONLY public.inference_log ATTACH PARTITION public.inference_log_default DEFAULT;
+ALTER TABLE ONLY public.active_runs
+    ADD CONSTRAINT active_runs_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.inference_dead_letters
+    ADD CONSTRAINT inference_dead_letters_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.inference_dead_letters
+    ADD CONSTRAINT inference_dead_letters_source_source_id_key UNIQUE (source, source_id);
+ALTER TABLE ONLY public.inference_log
+    ADD CONSTRAINT inference_log_pkey PRIMARY KEY (id, started_at);
+ALTER TABLE ONLY public.inference_log_default
+    ADD CONSTRAINT inference_log_default_pkey PRIMARY KEY (id, started_at);
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_conversation_id_client_message_id_key UNIQUE (conversation_id, client_message_id);
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_conversation_id_sequence_key UNIQUE (conversation_id, sequence);
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id_hash);
+ALTER TABLE ONLY public.telemetry_outbox
+    ADD CONSTRAINT telemetry_outbox_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+CREATE INDEX active_runs_conversation_idx ON public.active_runs USING btree (conversation_id);
+CREATE INDEX active_runs_started_at_idx ON public.active_runs USING btree (started_at);
+CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, updated_at DESC, id DESC);
+CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
+CREATE INDEX inference_log_default_conversation_id_idx ON public.inference_log_default USING btree (conversation_id);
+CREATE INDEX inference_log_owner_idx ON ONLY public.inference_log USING btree (owner_id, started_at DESC, id DESC);
+CREATE INDEX inference_log_default_owner_id_started_at_id_idx ON public.inference_log_default USING btree (owner_id, started_at DESC, id DESC);
+CREATE INDEX inference_log_started_at_idx ON ONLY public.inference_log USING btree (started_at DESC, id DESC);
+CREATE INDEX inference_log_default_started_at_id_idx ON public.inference_log_default USING btree (started_at DESC, id DESC);
+CREATE INDEX messages_parent_id_idx ON public.messages USING btree (parent_id);
+CREATE INDEX sessions_expires_at_idx ON public.sessions USING btree (expires_at);
+CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id);
+CREATE UNIQUE INDEX users_email_key ON public.users USING btree (lower(email));
+ALTER INDEX public.inference_log_conversation_idx ATTACH PARTITION public.inference_log_default_conversation_id_idx;
+ALTER INDEX public.inference_log_owner_idx ATTACH PARTITION public.inference_log_default_owner_id_started_at_id_idx;
+ALTER INDEX public.inference_log_pkey ATTACH PARTITION public.inference_log_default_pkey;
+ALTER INDEX public.inference_log_started_at_idx ATTACH PARTITION public.inference_log_default_started_at_id_idx;
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_active_leaf_id_fkey FOREIGN KEY (active_leaf_id) REFERENCES public.messages(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.messages(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

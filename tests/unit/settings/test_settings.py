@@ -1,0 +1,68 @@
+"""A bad setting is one line that names it, and never shows its value."""
+
+import json
+
+import pytest
+
+from tailrace.providers.registry import Providers
+from tailrace.settings import Settings, SettingsError
+
+GOOD = {
+    "TAILRACE_DATABASE_URL": "postgresql://u:hunter2@db/tailrace",
+    "TAILRACE_REDIS_URL": "rediss://:hunter2@cache:6379/0",
+    "TAILRACE_SECRET_KEY": "hunter2-hunter2-hunter2-hunter2-hunter2",
+}
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> Settings:
+    for name, value in (GOOD | {f"TAILRACE_{k.upper()}": v for k, v in changes.items()}).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    return Settings.load()
+
+
+def _providers(**changes: object) -> str:
+    provider = {"name": "local", "kind": "openai_compatible", "base_url": "http://127.0.0.1:1/v1"}
+    return json.dumps([provider | {"api_key": "sk-hunter2"} | changes])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"database_url": None}, "TAILRACE_DATABASE_URL: is required"),
+        ({"secret_key": "hunter2"}, "TAILRACE_SECRET_KEY: Value should have at least 32"),
+        ({"guest_limit": "many"}, "TAILRACE_GUEST_LIMIT: Input should be a valid integer"),
+        ({"guest_limit": "-1"}, "TAILRACE_GUEST_LIMIT: Input should be greater than or equal to 0"),
+        ({"secure_cookies": "perhaps"}, "TAILRACE_SECURE_COOKIES: Input should be a valid boolean"),
+        ({"providers": "[{hunter2"}, "TAILRACE_PROVIDERS: not valid JSON"),
+        ({"providers": _providers(name="Has Space")}, "TAILRACE_PROVIDERS (0.name): String should"),
+        ({"providers": _providers(base_url="hunter2")}, "TAILRACE_PROVIDERS (0.base_url): String"),
+        ({"providers": _providers(colour="red")}, "TAILRACE_PROVIDERS (0.colour): Extra inputs"),
+        ({"providers": _providers(kind="hal")}, "TAILRACE_PROVIDERS (local.kind): must be one of"),
+        ({"providers": _providers(base_url=None)}, "TAILRACE_PROVIDERS (local.base_url): is requ"),
+        (
+            {"providers": json.dumps([*json.loads(_providers()), *json.loads(_providers())])},
+            "TAILRACE_PROVIDERS: Value error, every provider needs a name of its own",
+        ),
+    ],
+)
+def test_a_bad_setting_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], said: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Providers(_load(monkeypatch, **changes))
+
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, providers=_providers())
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.model_dump())
+    assert settings.providers[0].api_key is not None
+    assert settings.providers[0].api_key.get_secret_value() == "sk-hunter2"
