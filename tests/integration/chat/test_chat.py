@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tailrace.settings import Settings
 from tests.integration.conftest import Database
 from tests.support.chat_client import ChatClient
 from tests.support.model_server import Exchange, ModelServer, answer
@@ -92,6 +93,21 @@ async def test_a_new_conversation_gets_a_title(
     listed = (await user.http.get("/api/conversations")).json()["items"]
     assert [item["title"] for item in listed] == ["Greetings"]
     assert await database.value("SELECT count(*) FROM active_runs") == 0
+
+
+class TestTitleModel:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"title_model": "scripted/echo"})
+
+    async def test_makes_the_titles(self, user: ChatClient, database: Database) -> None:
+        async with user.chat("Rivers of Europe") as stream:
+            await stream.rest()
+
+        # The script echoes the instruction, which the model of the chat would not.
+        title = next(f.part["data"]["title"] for f in stream.frames if f.type == "data-title")
+        assert title.startswith("Write a title")
+        assert await database.value("SELECT title_source FROM conversations") == "model"
 
 
 async def test_eight_posts_at_once_all_succeed_in_some_order(

@@ -42,6 +42,8 @@ def _providers(**changes: object) -> str:
         ({"providers": _providers(colour="red")}, "TAILRACE_PROVIDERS (0.colour): Extra inputs"),
         ({"providers": _providers(kind="hal")}, "TAILRACE_PROVIDERS (local.kind): must be one of"),
         ({"providers": _providers(base_url=None)}, "TAILRACE_PROVIDERS (local.base_url): is requ"),
+        ({"default_model": "nowhere/m"}, "TAILRACE_DEFAULT_MODEL: must be <provider>/<model>"),
+        ({"title_model": "m"}, "TAILRACE_TITLE_MODEL: must be <provider>/<model>"),
         (
             {"providers": json.dumps([*json.loads(_providers()), *json.loads(_providers())])},
             "TAILRACE_PROVIDERS: Value error, every provider needs a name of its own",

@@ -56,6 +56,13 @@ class Providers:
         self._listed: dict[str, tuple[float, list[str]]] = {}
         for provider in settings.providers:
             _check(provider)
+        for name in ("default_model", "title_model"):
+            model_id = getattr(settings, name)
+            if model_id is not None and model_id.partition("/")[0] not in self._settings:
+                raise SettingsError(
+                    f"TAILRACE_{name.upper()}: must be <provider>/<model> with a provider of"
+                    " TAILRACE_PROVIDERS"
+                )
 
     async def catalogue(self) -> list[Model]:
         """Return the models of every provider; one that cannot be asked is listed as such."""

@@ -40,13 +40,19 @@ async def make_title(
     request_id: str,
     first_message: str,
 ) -> str | None:
-    """Ask the model for a title, keep it, and leave the call's event.
+    """Ask the title model, or else `choice`, for a title, keep it, and leave the call's event.
 
     Returns
     -------
     str or None
         The title, or ``None`` when the model gave none; the title then stays as it was.
     """
+    if services.settings.title_model is not None:
+        try:
+            choice = await services.providers.choose(services.settings.title_model)
+        except Problem:
+            _log.warning("the title model %s is not on offer", services.settings.title_model)
+            return None
     call = Call(
         services.settings,
         id=uuid7(),
