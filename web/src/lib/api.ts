@@ -29,8 +29,8 @@ export interface Models {
 
 export interface ConversationItem {
   id: string;
-  title: string | null;
-  model: string | null;
+  title: string;
+  model: string;
   created_at: string;
   updated_at: string;
   active_run_id: string | null;
@@ -46,9 +46,9 @@ export type MessageStatus = "complete" | "streaming" | "error" | "cancelled" | "
 export interface Usage {
   input_tokens: number | null;
   output_tokens: number | null;
-  cache_read_tokens?: number | null;
-  reasoning_tokens?: number | null;
-  estimated?: boolean;
+  cache_read_input_tokens?: number | null;
+  reasoning_output_tokens?: number | null;
+  usage_estimated?: boolean;
 }
 
 export interface StoredMessage {
@@ -71,8 +71,8 @@ export interface Percentiles {
 }
 
 export interface ModelNumbers {
-  provider: string;
-  model: string;
+  provider_name: string;
+  request_model: string;
   requests: number;
   errors: number;
   error_rate: number;
@@ -119,19 +119,19 @@ export interface Call {
   kind: string;
   status: CallStatus;
   error_type: string | null;
-  provider: string;
+  provider_name: string;
   request_model: string;
   response_model: string | null;
   duration: number | null;
   time_to_first_chunk: number | null;
   input_tokens: number | null;
   output_tokens: number | null;
-  cache_read_tokens: number | null;
-  reasoning_tokens: number | null;
+  cache_read_input_tokens: number | null;
+  reasoning_output_tokens: number | null;
   usage_estimated: boolean;
   cost_usd: string | null;
   unpriced: boolean;
-  finish_reason: string | null;
+  finish_reasons: string[] | null;
   conversation_id: string | null;
   input_preview: string | null;
   output_preview: string | null;

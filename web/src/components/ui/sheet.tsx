@@ -20,6 +20,12 @@ export function SheetContent({
       <SheetPrimitive.Overlay className={overlayClass} />
       <SheetPrimitive.Content
         data-slot="sheet-content"
+        // The sheet itself takes the focus: on a first button it would open that one's tooltip.
+        tabIndex={-1}
+        onOpenAutoFocus={(event) => {
+          event.preventDefault();
+          if (event.currentTarget instanceof HTMLElement) event.currentTarget.focus();
+        }}
         className={cn(
           "fixed inset-y-0 z-50 flex flex-col bg-popover text-popover-foreground shadow-2xl outline-none data-[state=closed]:animate-out data-[state=closed]:duration-200 data-[state=open]:animate-in data-[state=open]:duration-300",
           side === "right" &&

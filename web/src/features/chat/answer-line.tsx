@@ -11,7 +11,7 @@ export function AnswerLine({ metadata }: { metadata: MessageMetadata }) {
   const pieces: string[] = [];
   if (model) pieces.push(modelName(model));
   if (usage && (usage.input_tokens !== null || usage.output_tokens !== null)) {
-    const about = usage.estimated ? "≈ " : "";
+    const about = usage.usage_estimated ? "≈ " : "";
     pieces.push(
       `${about}${formatCount(usage.input_tokens)} in · ${formatCount(usage.output_tokens)} out`,
     );

@@ -88,7 +88,7 @@ function Groups({ items }: { items: Item[] }) {
               className="flex items-center gap-2 rounded-md px-3 py-1.5 text-sm text-foreground/80 outline-none hover:bg-accent/60 hover:text-foreground focus-visible:ring-2 focus-visible:ring-ring"
               activeProps={{ className: "bg-accent text-foreground", "aria-current": "page" }}
             >
-              <span className="min-w-0 flex-1 truncate">{item.title ?? "New chat"}</span>
+              <span className="min-w-0 flex-1 truncate">{item.title}</span>
               {item.active_run_id && (
                 <span
                   role="img"

@@ -142,6 +142,15 @@ describe("resuming", () => {
     ]);
   });
 
+  it("leaves messages alone that it has already, with the ids they were sent by", async () => {
+    const { session } = open({ isGuest: () => false });
+    const sent = serve(whole("new"));
+    await session.send("hi");
+    session.open(conversation("complete", "new"), session.turn);
+    const { id } = sent[0]?.body.message as { id: string };
+    expect(session.chat.messages.map((message) => message.id)).toEqual([id, "run-1"]);
+  });
+
   it("does not put an older history over a newer turn", async () => {
     const { session } = open({ isGuest: () => false });
     const { turn } = session;

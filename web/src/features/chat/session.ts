@@ -161,8 +161,10 @@ export class Session {
   /** Shows a user's conversation as fetched when `turn` was current; stale ones are left. */
   open(conversation: Conversation, turn: number): void {
     if (turn !== this.turn || this.busy) return;
-    this.update({ started: true, model: conversation.model ?? this.state.get().model });
-    this.show(fromConversation(conversation), "streaming");
+    const messages = fromConversation(conversation);
+    if (isSame(messages, this.chat.messages)) return;
+    this.update({ started: true, model: conversation.model });
+    this.show(messages, "streaming");
   }
 
   /** Keeps a guest's branch. Also called when the page is hidden, before a reload. */
@@ -251,4 +253,14 @@ export class Session {
 
 function modelOf(messages: ChatMessage[]): string | null {
   return messages.findLast((message) => message.metadata?.model)?.metadata?.model ?? null;
+}
+
+/** A history that the page has already is left alone, with the ids that its messages were sent by. */
+function isSame(fetched: ChatMessage[], shown: ChatMessage[]): boolean {
+  const [a, b] = [fetched.at(-1), shown.at(-1)];
+  return (
+    fetched.length === shown.length &&
+    a?.id === b?.id &&
+    a?.metadata?.status === b?.metadata?.status
+  );
 }

@@ -23,10 +23,10 @@ export function ByModel({ models }: { models: ModelNumbers[] }) {
         </thead>
         <tbody>
           {models.map((row) => (
-            <TableRow key={`${row.provider}/${row.model}`}>
+            <TableRow key={`${row.provider_name}/${row.request_model}`}>
               <TableCell>
-                <span className="text-muted-foreground">{row.provider}/</span>
-                {row.model}
+                <span className="text-muted-foreground">{row.provider_name}/</span>
+                {row.request_model}
               </TableCell>
               <TableCell className="text-right">{formatCount(row.requests)}</TableCell>
               <TableCell className={cn("text-right", row.errors > 0 && "text-destructive")}>

@@ -33,7 +33,7 @@ function Details({ call }: { call: Call }) {
       <div className="min-h-0 flex-1 space-y-6 overflow-y-auto px-6 py-5">
         <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-2.5 text-sm tabular-nums">
           <Row name="Kind">{call.kind}</Row>
-          <Row name="Provider">{call.provider}</Row>
+          <Row name="Provider">{call.provider_name}</Row>
           {call.response_model && call.response_model !== call.request_model && (
             <Row name="Answered by">{call.response_model}</Row>
           )}
@@ -47,18 +47,24 @@ function Details({ call }: { call: Call }) {
           <Row name="Tokens in">
             {about}
             {formatCount(call.input_tokens)}
-            {call.cache_read_tokens ? `, ${formatCount(call.cache_read_tokens)} from cache` : ""}
+            {call.cache_read_input_tokens
+              ? `, ${formatCount(call.cache_read_input_tokens)} from cache`
+              : ""}
           </Row>
           <Row name="Tokens out">
             {about}
             {formatCount(call.output_tokens)}
-            {call.reasoning_tokens ? `, ${formatCount(call.reasoning_tokens)} of reasoning` : ""}
+            {call.reasoning_output_tokens
+              ? `, ${formatCount(call.reasoning_output_tokens)} of reasoning`
+              : ""}
           </Row>
           <Row name="Cost">
             {formatCost(call.cost_usd)}
             {call.unpriced ? " (this model has no known price)" : ""}
           </Row>
-          {call.finish_reason && <Row name="Finish reason">{call.finish_reason}</Row>}
+          {call.finish_reasons && call.finish_reasons.length > 0 && (
+            <Row name="Finish reason">{call.finish_reasons.join(", ")}</Row>
+          )}
           <Row name="Id">
             <span className="flex items-center justify-end gap-1">
               <code className="min-w-0 truncate text-xs">{call.id}</code>
