@@ -5,7 +5,7 @@ A new provider is one module and one line in `KINDS`.
 
 import time
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tailrace.problems import invalid
 from tailrace.providers.base import Provider, ProviderError
@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
 
 class Providers:
-    """Adapters by instance name, each imported when it is first used."""
+    """Adapters by instance name; only the kinds in use are imported, all of them at the start."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = {provider.name: provider for provider in settings.providers}
@@ -121,9 +121,13 @@ class Providers:
     def _adapter(self, name: str) -> Provider:
         if name not in self._adapters:
             settings = self._settings[name]
-            module, _, attribute = KINDS[settings.kind].partition(":")
-            self._adapters[name] = getattr(import_module(module), attribute)(settings)
+            self._adapters[name] = _class_of(settings.kind)(settings)
         return self._adapters[name]
+
+
+def _class_of(kind: str) -> Any:
+    module, _, attribute = KINDS[kind].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _check(settings: ProviderSettings) -> None:
@@ -132,3 +136,5 @@ def _check(settings: ProviderSettings) -> None:
         raise SettingsError(f"{where}.kind): must be one of {', '.join(sorted(KINDS))}")
     if settings.kind == "openai_compatible" and settings.base_url is None:
         raise SettingsError(f"{where}.base_url): is required for this kind")
+    # Imported now: on Lambda the start has more processor and less haste than the first request.
+    _class_of(settings.kind)
