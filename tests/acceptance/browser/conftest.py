@@ -11,10 +11,11 @@ import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from localstack.embedded.valkey import Valkey
 from tests.acceptance.browser.cable import Cable
@@ -108,39 +109,49 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def context(chromium: Browser, stack: str) -> AsyncIterator[BrowserContext]:
-    """A browser that was never here before."""
-    context = await chromium.new_context(
-        base_url=stack,
-        viewport={"width": 1440, "height": 900},
-        color_scheme="dark",
-        locale="en-GB",
-        timezone_id="Europe/Berlin",
-    )
-    context.set_default_timeout(_PATIENCE)
-    yield context
-    await context.close()
-
-
-@pytest.fixture
 def console_errors() -> list[str]:
-    """What the page complained of; a test that provokes a complaint takes it out."""
+    """What the pages complained of; a test that provokes a complaint takes it out."""
     return []
 
 
 @pytest.fixture
 async def page(
-    context: BrowserContext, console_errors: list[str], request: pytest.FixtureRequest
+    chromium: Browser, stack: str, console_errors: list[str], request: pytest.FixtureRequest
 ) -> AsyncIterator[Page]:
-    """A blank page whose complaints fail the test."""
-    page = await context.new_page()
-    page.on("console", lambda line: line.type == "error" and console_errors.append(line.text))
-    page.on("pageerror", lambda error: console_errors.append(str(error)))
+    """A blank page of a browser that was never here; complaints on its console fail the test."""
+    async with _new_page(chromium, stack, console_errors, request) as page:
+        yield page
+
+
+@pytest.fixture
+async def second_page(
+    chromium: Browser, stack: str, console_errors: list[str], request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """Another person's `page`."""
+    async with _new_page(chromium, stack, console_errors, request) as page:
+        yield page
+
+
+@asynccontextmanager
+async def _new_page(
+    browser: Browser, address: str, errors: list[str], request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    page = await browser.new_page(
+        base_url=address,
+        viewport={"width": 1440, "height": 900},
+        color_scheme="dark",
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+    )
+    page.set_default_timeout(_PATIENCE)
+    page.on("console", lambda line: line.type == "error" and errors.append(line.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    if request.node.stash.get(_failed, False):
+    failed = request.node.stash.get(_failed, False)
+    if failed:
         await page.screenshot(path=_RESULTS / f"{request.node.name}.png")
-    else:
-        assert console_errors == []
+    await page.close()
+    assert failed or errors == []
 
 
 @pytest.fixture
