@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
 from tailrace.db import queries
-from tailrace.db.pool import Pool, connect, transaction
+from tailrace.db.pool import Connection, Pool, connect, transaction
 
 _log = logging.getLogger(__name__)
 _sql = queries.load("maintenance")
@@ -31,8 +31,8 @@ async def create_partitions(pool: Pool, days_ahead: int, today: date | None = No
     Returns
     -------
     list of str
-        Names of the partitions created, such as ``inference_log_20261121``. A day is left for
-        the next time when somebody reads the default partition for too long.
+        Names of the partitions created, such as ``inference_log_20261121``; none when somebody
+        reads the default partition for so long that they must wait for the next time.
 
     Raises
     ------
@@ -40,39 +40,49 @@ async def create_partitions(pool: Pool, days_ahead: int, today: date | None = No
         503 when the database cannot be reached.
     """
     first = today or datetime.now(UTC).date()
+    days = [first + timedelta(days=number) for number in range(days_ahead + 1)]
     async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_partitions"])
-        existing = {row["name"] for row in await cursor.fetchall()}
-    created: list[str] = []
-    for number in range(days_ahead + 1):
-        day = first + timedelta(days=number)
-        name = f"inference_log_{day:%Y%m%d}"
-        if name not in existing and await _create(pool, name, day):
-            created.append(name)
-    return created
+        if not await _find_missing(connection, days):
+            return []
+    try:
+        return await _create(pool, days)
+    except _InUse:
+        _log.warning("partitions must wait: somebody is using the default partition")
+        return []
 
 
-async def _create(pool: Pool, name: str, day: date) -> bool:
-    start = datetime.combine(day, time(), UTC)
-    terms = {
-        "name": sql.Identifier(name),
-        "start": sql.Literal(start),
-        "end": sql.Literal(start + timedelta(days=1)),
-    }
+class _InUse(Exception):
+    """The default partition could not be locked in time."""
+
+
+async def _find_missing(connection: Connection, days: list[date]) -> list[date]:
+    cursor = await connection.execute(_sql["find_partitions"])
+    existing = {row["name"] for row in await cursor.fetchall()}
+    return [day for day in days if _name(day) not in existing]
+
+
+async def _create(pool: Pool, days: list[date]) -> list[str]:
+    # One transaction for all: each that changes the partitions makes ingestion try again.
     async with transaction(pool) as connection:
-        await connection.execute(_sql["lock_partitions"], {"key": _LOCK})
-        cursor = await connection.execute(_sql["find_partitions"])
-        if any(row["name"] == name for row in await cursor.fetchall()):
-            return False
-        await connection.execute(_sql["limit_lock_wait"])
         try:
-            # A savepoint, since this failure is no reason to call the database unreachable.
-            async with connection.transaction():
+            await connection.execute(_sql["limit_lock_wait"])
+            await connection.execute(_sql["lock_partitions"], {"key": _LOCK})
+            missing = await _find_missing(connection, days)
+            for day in missing:
+                start = datetime.combine(day, time(), UTC)
+                terms = {
+                    "name": sql.Identifier(_name(day)),
+                    "start": sql.Literal(start),
+                    "end": sql.Literal(start + timedelta(days=1)),
+                }
                 await connection.execute(sql.SQL(_sql["create_partition"]).format(**terms))
                 await connection.execute(_sql["lock_default_partition"])
                 for step in ("move_from_default_partition", "attach_partition"):
                     await connection.execute(sql.SQL(_sql[step]).format(**terms))
-        except LockNotAvailable:
-            _log.warning("%s waits: inference_log_default is in use", name)
-            return False
-    return True
+        except LockNotAvailable as error:
+            raise _InUse from error
+    return [_name(day) for day in missing]
+
+
+def _name(day: date) -> str:
+    return f"inference_log_{day:%Y%m%d}"
