@@ -37,6 +37,7 @@ async def test_a_guest_sees_the_answer(chat: ChatPage) -> None:
     await expect(answer).to_contain_text(re.compile(r"echo · \d+ in · \d+ out · first chunk"))
     await expect(chat.page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}$"))
     await expect(chat.sidebar.get_by_role("link")).to_have_count(1)
+    await expect(chat.page).to_have_title("All that is **said**, is said again. · Tailrace")
     await expect(chat.composer).to_be_focused()
 
 
@@ -199,6 +200,24 @@ async def test_an_answer_goes_on_while_another_conversation_is_open(chat: ChatPa
     await expect(chat.answers).to_have_attribute("data-status", "streaming")
     await expect(chat.answers).to_contain_text("Mile 1")
     await expect(chat.answers).to_have_count(1)
+
+
+async def test_scrolling_up_is_not_fought(chat: ChatPage) -> None:
+    await chat.page.set_viewport_size({"width": 800, "height": 480})
+    await chat.choose("story")
+    await chat.send("Tell me about the tailrace.")
+    await expect(chat.answers.get_by_role("table")).to_be_in_viewport()
+    await expect(chat.questions).not_to_be_in_viewport()
+
+    await chat.answers.hover()
+    await chat.page.mouse.wheel(0, -2_000)
+    await expect(chat.questions).to_be_in_viewport()
+    await expect(chat.answers).to_contain_text("Mile 1")
+    await expect(chat.questions).to_be_in_viewport()
+
+    await chat.page.get_by_role("button", name="Scroll to the end").click()
+    await expect(chat.questions).not_to_be_in_viewport()
+    await expect(chat.answers.get_by_text("Mile 2")).to_be_in_viewport()
 
 
 async def test_the_page_fits_a_small_screen(chat: ChatPage) -> None:

@@ -10,6 +10,7 @@ import { sentence } from "@/lib/problem";
 import { useStore } from "@/lib/store";
 import { cn } from "@/lib/utils";
 import { Composer } from "./composer";
+import { useConversationTitle } from "./conversation-list";
 import { Message, Unanswered, Waiting } from "./message";
 import { ModelPicker } from "./model-picker";
 import { rememberModel, usableModel, useModels } from "./models";
@@ -31,6 +32,7 @@ export function ChatView({ session }: { session: Session }) {
   const composer = useRef<HTMLTextAreaElement>(null);
   const { atEnd, toEnd } = useAutoscroll(view, content);
 
+  const title = useConversationTitle(session.id);
   const busy = status === "submitted" || status === "streaming";
   const last = messages.at(-1);
   const is_empty = messages.length === 0 && !busy;
@@ -54,6 +56,7 @@ export function ChatView({ session }: { session: Session }) {
 
   return (
     <div className={cn("flex h-full flex-col", is_empty && "justify-center pb-[12dvh]")}>
+      <title>{title === undefined ? "Tailrace" : `${title} · Tailrace`}</title>
       <div
         ref={view}
         className={cn("overflow-y-auto overscroll-contain", is_empty ? "flex-none" : "flex-1")}

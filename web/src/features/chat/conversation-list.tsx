@@ -1,5 +1,5 @@
 /** The sidebar's conversations, by age: a user's from the API, a guest's from this browser. */
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
@@ -11,6 +11,27 @@ import { keys } from "@/lib/query-client";
 import { useStore } from "@/lib/store";
 import { guestConversations } from "./guest-storage";
 
+const conversationsQuery = infiniteQueryOptions({
+  queryKey: keys.conversations,
+  queryFn: ({ pageParam, signal }) => api.conversations(pageParam, signal),
+  initialPageParam: null as string | null,
+  getNextPageParam: (page) => page.next_cursor,
+});
+
+/** The title of a conversation as the sidebar has it; none for a new one. */
+export function useConversationTitle(id: string): string | undefined {
+  const me = useMe();
+  const guests = useStore(guestConversations);
+  const listed = useInfiniteQuery({
+    ...conversationsQuery,
+    enabled: me.data?.kind === "user",
+    select: ({ pages }) => pages.flatMap((page) => page.items).find((item) => item.id === id),
+  });
+  return me.data?.kind === "user"
+    ? listed.data?.title
+    : guests.find((conversation) => conversation.id === id)?.title;
+}
+
 export function ConversationList() {
   const me = useMe();
   if (me.data === undefined) return <ListSkeleton />;
@@ -18,12 +39,7 @@ export function ConversationList() {
 }
 
 function UserList() {
-  const list = useInfiniteQuery({
-    queryKey: keys.conversations,
-    queryFn: ({ pageParam, signal }) => api.conversations(pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
-  });
+  const list = useInfiniteQuery(conversationsQuery);
   if (list.isPending) return <ListSkeleton />;
   if (list.isError) {
     return (

@@ -21,6 +21,7 @@ export function NumbersPage() {
 
   return (
     <div className="h-full overflow-y-auto">
+      <title>Numbers · Tailrace</title>
       <div className="mx-auto max-w-7xl space-y-3 px-4 pt-5 pb-10 sm:px-6 sm:pt-6">
         <div className="flex flex-wrap items-end justify-between gap-3 pb-2">
           <div>
