@@ -26,10 +26,10 @@ page-sources := $(shell find web/src web/public 2>/dev/null) $(wildcard web/*.js
 # uv and npm draw their own progress on a terminal; elsewhere their lists are only noise.
 quiet = $$([ -t 2 ] || echo --quiet)
 
-.PHONY: help up test lint lint-python lint-web test-python test-web browser format bench build lock clean
+.PHONY: help up test lint lint-python lint-web test-python test-web browser bench format lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 up: $(venv) $(page) ## Run everything at http://localhost:8787 until Ctrl-C
 	@exec .venv/bin/python -m localstack.embedded --end-with-parent
@@ -55,6 +55,11 @@ test-python: $(venv) $(page) browser
 browser:
 	@localstack/setup/browser.sh
 
+bench: $(venv) ## Measure the paths that matter; figures are kept in bench/RESULTS.md
+	.venv/bin/python -m bench.relay
+	.venv/bin/python -m bench.ingest
+	.venv/bin/python -m bench.coldstart
+
 format: $(venv) web/node_modules/.installed ## Rewrite the code in its style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
@@ -65,7 +70,7 @@ lock: $(tools) ## Renew requirements.lock after a change of dependencies
 		--generate-hashes --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what was installed and built; the data in .tailrace stays
-	rm -rf .tools .venv .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
+	rm -rf .tools .venv .venv-sam .aws-sam .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
 
 $(tools):
 	@localstack/setup/tools.sh $(UV_VERSION)
@@ -78,16 +83,18 @@ $(venv): requirements.lock pyproject.toml | $(tools)
 	@uv pip install $(quiet) --python .venv --no-deps --editable .
 	@touch $@
 
+# Not npm ci: npm 11 takes it for an error when a registry's mirror, and so the lock file, lacks
+# another system's binaries. With --no-save the versions are the lock file's as well.
 web/node_modules/.installed: web/package.json web/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
 		{ echo "tailrace: Node 20 or later is needed and not found" >&2; exit 2; }
 	@echo "Installing the page's packages…"
-	@npm --prefix web ci --no-audit --no-fund $(quiet)
+	@npm --prefix web install --no-save --prefer-offline --no-audit --no-fund $(quiet)
 	@touch $@
 
 $(page): web/node_modules/.installed $(page-sources)
 	@echo "Building the page…"
-	@npm --prefix web run --silent build $(quiet)
+	@npm --prefix web run --silent build -- --logLevel warn
 	@touch $@
 
 -include build.mk
