@@ -40,8 +40,6 @@ FROM inference_log
 WHERE started_at >= %(start)s AND started_at < %(end)s
   AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
   AND (%(before_time)s::timestamptz IS NULL
-       -- The first of the two says nothing new, but spares the partitions of later days.
-       OR started_at <= %(before_time)s
-          AND (started_at, id) < (%(before_time)s, %(before_id)s::uuid))
+       OR (started_at, id) < (%(before_time)s, %(before_id)s::uuid))
 ORDER BY started_at DESC, id DESC
 LIMIT %(limit)s
