@@ -2,9 +2,10 @@
 
 export const UNKNOWN = "—";
 
-/** Seconds: `3 ms`, `234 ms`, `1.23 s`, `12.3 s`, `2 m 05 s`. */
+/** Seconds: `< 1 ms`, `3 ms`, `234 ms`, `1.23 s`, `12.3 s`, `2 m 05 s`. */
 export function formatSeconds(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return UNKNOWN;
+  if (seconds > 0 && seconds < 0.0005) return "< 1 ms";
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;

@@ -88,6 +88,9 @@ export function ChatView({ session }: { session: Session }) {
       </div>
 
       <div className="relative mx-auto w-full max-w-3xl px-3 pb-3 sm:px-6 sm:pb-5">
+        {!is_empty && (
+          <div className="pointer-events-none absolute inset-x-0 -top-8 h-8 bg-linear-to-t from-background to-transparent" />
+        )}
         {!is_empty && !atEnd && (
           <Button
             variant="secondary"
@@ -155,6 +158,7 @@ export function ChatView({ session }: { session: Session }) {
             <ModelPicker
               models={models.data}
               value={model}
+              next={composer}
               onChange={(id) => {
                 rememberModel(id);
                 session.setModel(id);

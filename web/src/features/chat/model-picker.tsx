@@ -1,5 +1,6 @@
 /** Chooses the model of the next message. A model that cannot be used says why. */
 import { ChevronDownIcon } from "lucide-react";
+import { type RefObject, useRef } from "react";
 import { Button } from "@/components/ui/button";
 import {
   DropdownMenu,
@@ -17,9 +18,12 @@ interface ModelPickerProps {
   models: Models;
   value: string | null;
   onChange: (id: string) => void;
+  /** Takes the focus once a model is chosen: what follows is writing. */
+  next: RefObject<HTMLElement | null>;
 }
 
-export function ModelPicker({ models, value, onChange }: ModelPickerProps) {
+export function ModelPicker({ models, value, onChange, next }: ModelPickerProps) {
+  const chosen = useRef(false);
   return (
     <DropdownMenu>
       <DropdownMenuTrigger asChild>
@@ -33,8 +37,24 @@ export function ModelPicker({ models, value, onChange }: ModelPickerProps) {
           <ChevronDownIcon className="size-3.5!" />
         </Button>
       </DropdownMenuTrigger>
-      <DropdownMenuContent align="start" side="top" className="w-72 max-w-[calc(100vw-2rem)]">
-        <DropdownMenuRadioGroup value={value ?? ""} onValueChange={onChange}>
+      <DropdownMenuContent
+        align="start"
+        side="top"
+        className="w-72 max-w-[calc(100vw-2rem)]"
+        onCloseAutoFocus={(event) => {
+          if (!chosen.current) return;
+          chosen.current = false;
+          event.preventDefault();
+          next.current?.focus();
+        }}
+      >
+        <DropdownMenuRadioGroup
+          value={value ?? ""}
+          onValueChange={(id) => {
+            chosen.current = true;
+            onChange(id);
+          }}
+        >
           {byProvider(models.items).map(([provider, items]) => (
             <DropdownMenuGroup key={provider}>
               <DropdownMenuLabel>{provider}</DropdownMenuLabel>
