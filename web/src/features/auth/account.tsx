@@ -31,22 +31,24 @@ export function Account() {
   const sign_out = useSignOut();
   if (me === undefined) return <div className="h-13" />;
   const is_user = me.kind === "user";
+  const name = me.email ?? "Guest";
   return (
     <div className="space-y-2">
       {!is_user && <GuestAllowance me={me} />}
-      <DropdownMenu>
+      <DropdownMenu modal={false}>
         <DropdownMenuTrigger asChild>
           <Button
             variant="ghost"
             className="h-11 w-full justify-start gap-2.5 px-2 font-normal"
-            aria-label="Account and theme"
+            aria-label={`${name}, account and theme`}
           >
-            <span className="flex size-7 shrink-0 items-center justify-center rounded-full bg-secondary text-xs font-medium text-secondary-foreground uppercase">
-              {is_user ? me.email?.slice(0, 1) : "G"}
+            <span
+              aria-hidden="true"
+              className="flex size-7 shrink-0 items-center justify-center rounded-full bg-secondary text-xs font-medium text-secondary-foreground uppercase"
+            >
+              {name.slice(0, 1)}
             </span>
-            <span className="min-w-0 flex-1 truncate text-left text-foreground">
-              {is_user ? me.email : "Guest"}
-            </span>
+            <span className="min-w-0 flex-1 truncate text-left text-foreground">{name}</span>
             <ChevronsUpDownIcon />
           </Button>
         </DropdownMenuTrigger>

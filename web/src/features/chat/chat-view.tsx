@@ -56,6 +56,7 @@ export function ChatView({ session }: { session: Session }) {
 
   return (
     <div className={cn("flex h-full flex-col", is_empty && "justify-center pb-[12dvh]")}>
+      {!is_empty && <h1 className="sr-only">{title ?? "New chat"}</h1>}
       <title>{title === undefined ? "Tailrace" : `${title} · Tailrace`}</title>
       <div
         ref={view}

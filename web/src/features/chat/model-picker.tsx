@@ -25,7 +25,7 @@ interface ModelPickerProps {
 export function ModelPicker({ models, value, onChange, next }: ModelPickerProps) {
   const chosen = useRef(false);
   return (
-    <DropdownMenu>
+    <DropdownMenu modal={false}>
       <DropdownMenuTrigger asChild>
         <Button
           variant="ghost"
