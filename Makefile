@@ -11,6 +11,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
+export npm_config_update_notifier := false
+export npm_config_audit := false
+export npm_config_fund := false
 # A company's own certificates are in the system's store, where there is one.
 certificates := $(wildcard /etc/ssl/certs/ca-certificates.crt)
 ifneq ($(certificates),)
@@ -89,7 +92,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
 		{ echo "tailrace: Node 20 or later is needed and not found" >&2; exit 2; }
 	@echo "Installing the page's packages…"
-	@npm --prefix web install --no-save --prefer-offline --no-audit --no-fund $(quiet)
+	@npm --prefix web install --no-save --prefer-offline $(quiet)
 	@touch $@
 
 $(page): web/node_modules/.installed $(page-sources)
