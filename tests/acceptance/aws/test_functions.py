@@ -88,7 +88,7 @@ async def test_nothing_is_left_to_do_when_the_response_has_ended(deploy, databas
         ("complete", [{"type": "text", "text": "one two three"}]),
         ("complete", [{"type": "text", "text": "one two three"}]),
     ]
-    assert await database("SELECT * FROM active_runs") == []
+    assert await database("SELECT * FROM runs WHERE closed_at IS NULL") == []
     async with redis.asyncio.Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         kinds = [json.loads(e[1][b"payload"])["kind"] for e in await valkey.xrange(QUEUE)]
     assert sorted(kinds) == ["chat", "title"]
@@ -301,7 +301,7 @@ async def test_maintain_closes_the_run_of_a_killed_function(deploy, database, mo
                 await follower.until("text-delta")
             await chat.process.kill()
     async with deploy("MaintainFunction", **dead_soon) as maintain, asyncio.timeout(30):
-        while await database("SELECT FROM active_runs WHERE kind = 'chat'"):
+        while await database("SELECT FROM runs WHERE closed_at IS NULL AND kind = 'chat'"):
             await maintain.api.invoke(recorded("scheduler")).result()
     assert await database("SELECT status, parts FROM messages WHERE role = 'assistant'") == [
         ("interrupted", [{"type": "text", "text": "Half an answer"}])

@@ -126,5 +126,5 @@ async def test_forged_cookies_make_a_stranger(http: httpx.AsyncClient, user: Cha
 
 
 async def _assert_nothing_written(database: Database) -> None:
-    for table in ("conversations", "messages", "active_runs", "telemetry_outbox"):
+    for table in ("conversations", "messages", "runs", "telemetry_outbox"):
         assert await database.value(f"SELECT count(*) FROM {table}") == 0

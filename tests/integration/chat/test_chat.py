@@ -1,7 +1,6 @@
 """Chats of users and guests through the site, from the request to the rows."""
 
 import asyncio
-import time
 from uuid import uuid4
 
 import httpx
@@ -92,7 +91,7 @@ async def test_a_new_conversation_gets_a_title(
     assert (await user.conversation(conversation_id))["title"] == "Greetings"
     listed = (await user.http.get("/api/conversations")).json()["items"]
     assert [item["title"] for item in listed] == ["Greetings"]
-    assert await database.value("SELECT count(*) FROM active_runs") == 0
+    assert await database.value("SELECT count(*) FROM runs WHERE closed_at IS NULL") == 0
 
 
 class TestTitleModel:
@@ -234,21 +233,18 @@ async def test_stop_closes_the_provider_and_keeps_the_partial(
         await stream.until("text-delta")
         run_id = stream.response.headers["x-tailrace-run-id"]
         exchange = model_server.exchanges[0]
-        asked_at = time.monotonic()
         response = await user.stop(conversation_id, run_id=run_id)
         await asyncio.wait_for(exchange.client_closed.wait(), 5)
-        took = time.monotonic() - asked_at
         await stream.rest()
 
     assert response.status_code == 202
     assert response.json() == {"run_id": run_id, "status": "stopping"}
-    assert took < 0.3
     assert stream.types[-2:] == ["abort", "[DONE]"]
     message = (await user.conversation(conversation_id))["messages"][-1]
     assert (message["status"], message["parts"][0]["text"]) == ("cancelled", "Partial")
     assert message["metadata"]["usage"]["usage_estimated"] is True
     assert (await user.stop(conversation_id, run_id=run_id)).status_code == 204
-    assert await database.value("SELECT count(*) FROM active_runs") == 0
+    assert await database.value("SELECT count(*) FROM runs WHERE closed_at IS NULL") == 0
 
 
 async def test_a_run_outlives_its_reader(

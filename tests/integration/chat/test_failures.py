@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from localstack.embedded.postgres import Postgres
 from localstack.embedded.valkey import Valkey
+from tailrace.maintenance import maintain
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.telemetry.ingest import ingest
@@ -129,7 +130,7 @@ async def test_without_valkey_a_chat_works_and_its_event_takes_the_outbox(
         assert (await http.get("/readyz")).json()["checks"]["queue"] == "down"
 
     assert await database.value("SELECT count(*) FROM telemetry_outbox") == 2, "chat and title"
-    assert await database.value("SELECT count(*) FROM active_runs") == 0
+    assert await database.value("SELECT count(*) FROM runs WHERE closed_at IS NULL") == 0
     private_valkey.start()
     services = Services(settings)
     await services.open()
@@ -263,4 +264,37 @@ async def test_a_process_that_stops_keeps_the_partial_as_interrupted(
 
     rows = await database.rows("SELECT status, parts FROM messages WHERE role = 'assistant'")
     assert rows == [{"status": "interrupted", "parts": [{"type": "text", "text": "Partial"}]}]
-    assert await database.value("SELECT count(*) FROM active_runs") == 0
+    assert await database.value("SELECT count(*) FROM runs WHERE closed_at IS NULL") == 0
+
+
+async def test_a_wiped_queue_loses_no_event(
+    user: ChatClient, services: Services, settings: Settings, database: Database
+) -> None:
+    async with user.chat("Hi") as stream:
+        await stream.rest()
+    run_id = stream.response.headers["x-tailrace-run-id"]
+    await services.redis.flushall()
+    assert (await ingest(services)).received == 0
+
+    impatient = Services(settings.model_copy(update={"event_lost_after": 0.001}))
+    await impatient.open()
+    maintained = await maintain(impatient)
+    ingested = await ingest(impatient)
+    await impatient.close()
+
+    assert maintained.lost == ingested.outbox == ingested.inserted == 2, "chat and title"
+    event = (await database.rows("SELECT * FROM inference_log WHERE id = %s", run_id))[0]
+    assert (event["status"], event["output_tokens"]) == ("ok", 2)
+
+
+async def test_an_event_that_arrived_is_not_sent_again(
+    user: ChatClient, services: Services, database: Database
+) -> None:
+    async with user.chat("Hi") as stream:
+        await stream.rest()
+    assert await database.value("SELECT count(event) FROM runs") == 2
+
+    await ingest(services)
+
+    assert await database.value("SELECT count(*) FROM runs") == 0
+    assert await database.value("SELECT count(*) FROM inference_log") == 2

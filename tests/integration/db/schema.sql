@@ -51,7 +51,7 @@ BEGIN
     SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
         updated_at = now()
     WHERE id = p_conversation_id;
-    INSERT INTO active_runs
+    INSERT INTO runs
         (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
          input_preview, started_at)
     VALUES (p_answer_id, 'chat', p_owner_id, p_conversation_id, p_provider_name, p_request_model,
@@ -68,18 +68,6 @@ BEGIN
     FROM path;
 END
 $$;
-CREATE TABLE public.active_runs (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    owner_id uuid NOT NULL,
-    conversation_id uuid,
-    provider_name text NOT NULL,
-    request_model text NOT NULL,
-    request_id text,
-    input_preview text,
-    started_at timestamp with time zone NOT NULL,
-    cancel_requested_at timestamp with time zone
-);
 CREATE TABLE public.conversations (
     id uuid NOT NULL,
     owner_id uuid NOT NULL,
@@ -197,6 +185,20 @@ CREATE TABLE public.messages (
     CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
     CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'streaming'::text, 'error'::text, 'cancelled'::text, 'interrupted'::text])))
 );
+CREATE TABLE public.runs (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    owner_id uuid NOT NULL,
+    conversation_id uuid,
+    provider_name text NOT NULL,
+    request_model text NOT NULL,
+    request_id text,
+    input_preview text,
+    started_at timestamp with time zone NOT NULL,
+    cancel_requested_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    event bytea
+);
 CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
@@ -230,8 +232,6 @@ CREATE TABLE public.users (
     CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
 );
 ALTER TABLE ONLY public.inference_log ATTACH PARTITION public.inference_log_default DEFAULT;
-ALTER TABLE ONLY public.active_runs
-    ADD CONSTRAINT active_runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_dead_letters
@@ -248,6 +248,8 @@ ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_conversation_id_sequence_key UNIQUE (conversation_id, sequence);
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.sessions
@@ -256,8 +258,6 @@ ALTER TABLE ONLY public.telemetry_outbox
     ADD CONSTRAINT telemetry_outbox_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
-CREATE INDEX active_runs_conversation_idx ON public.active_runs USING btree (conversation_id);
-CREATE INDEX active_runs_started_at_idx ON public.active_runs USING btree (started_at);
 CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, updated_at DESC, id DESC);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
 CREATE INDEX inference_log_default_conversation_id_idx ON public.inference_log_default USING btree (conversation_id);
@@ -266,6 +266,9 @@ CREATE INDEX inference_log_default_owner_id_started_at_id_idx ON public.inferenc
 CREATE INDEX inference_log_started_at_idx ON ONLY public.inference_log USING btree (started_at DESC, id DESC);
 CREATE INDEX inference_log_default_started_at_id_idx ON public.inference_log_default USING btree (started_at DESC, id DESC);
 CREATE INDEX messages_parent_id_idx ON public.messages USING btree (parent_id);
+CREATE INDEX runs_closed_at_idx ON public.runs USING btree (closed_at) WHERE (closed_at IS NOT NULL);
+CREATE INDEX runs_conversation_idx ON public.runs USING btree (conversation_id) WHERE (closed_at IS NULL);
+CREATE INDEX runs_started_at_idx ON public.runs USING btree (started_at) WHERE (closed_at IS NULL);
 CREATE INDEX sessions_expires_at_idx ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id);
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (lower(email));

@@ -61,7 +61,7 @@ async def _open_run(
                 (run_id, conversation_id, Jsonb([])),
             )
         await connection.execute(
-            "INSERT INTO active_runs (id, kind, owner_id, conversation_id, provider_name,"
+            "INSERT INTO runs (id, kind, owner_id, conversation_id, provider_name,"
             " request_model, request_id, input_preview, started_at)"
             " VALUES (%s, %s, %s, %s, 'local', 'm', 'request', 'the prompt', %s)",
             (run_id, kind, owner_id, conversation_id, datetime.now(UTC) - age),
@@ -93,12 +93,12 @@ async def _events(services: Services) -> list[InferenceEvent]:
 
 
 async def _open_runs(services: Services) -> int:
-    return await value(services, "SELECT count(*) FROM active_runs")
+    return await value(services, "SELECT count(*) FROM runs WHERE closed_at IS NULL")
 
 
 async def test_a_dead_chat_keeps_what_came(services: Services) -> None:
     run_id = await _open_run(services)
-    (before,) = await rows(services, "SELECT * FROM active_runs")
+    (before,) = await rows(services, "SELECT * FROM runs")
     await _write_journal(services, run_id, "Half an", " answer, for ada@example.org")
 
     assert (await maintain(services)).runs == 1

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     previews: bool = True
     preview_chars: int = Field(default=500, ge=0, le=10_000)
     queue_max_length: int = Field(default=1_000_000, ge=1)
+    event_lost_after: float = Field(default=600.0, gt=0, le=7 * 86_400)
     ingest_batch_size: int = Field(default=5_000, ge=1, le=100_000)
     partitions_ahead: int = Field(default=7, ge=1, le=366)
 

@@ -65,7 +65,7 @@ async def begin_turn(
     Parameters
     ----------
     run
-        The columns of ``active_runs``; its id becomes the answer's.
+        The columns of ``runs``; its id becomes the answer's.
     model
         Catalogue id of the model, remembered with the conversation.
 

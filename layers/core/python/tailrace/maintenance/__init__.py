@@ -30,17 +30,20 @@ class MaintainReport(msgspec.Struct):
         Names of the partitions created.
     runs
         Dead runs closed.
+    lost
+        Events that the queue lost, sent again through the outbox.
     sessions
         Expired sessions deleted.
     """
 
     partitions: list[str]
     runs: int
+    lost: int
     sessions: int
 
 
 async def maintain(services: "Services") -> MaintainReport:
-    """Create partitions ahead, close the runs whose function died, delete expired sessions.
+    """Create partitions, close dead runs, send lost events again, delete expired sessions.
 
     Raises
     ------
@@ -50,5 +53,10 @@ async def maintain(services: "Services") -> MaintainReport:
     partitions = await create_partitions(services.pool, services.settings.partitions_ahead)
     runs = await reap_dead_runs(services)
     async with connect(services.pool) as connection:
-        cursor = await connection.execute(_sql["delete_expired_sessions"])
-    return MaintainReport(partitions=partitions, runs=runs, sessions=cursor.rowcount)
+        sent = await connection.execute(
+            _sql["send_lost_events_again"], {"older_than": services.settings.event_lost_after}
+        )
+        ended = await connection.execute(_sql["delete_expired_sessions"])
+    return MaintainReport(
+        partitions=partitions, runs=runs, lost=sent.rowcount, sessions=ended.rowcount
+    )

@@ -18,8 +18,9 @@ from tailrace.db.pool import connect, transaction
 from tailrace.problems import Problem
 from tailrace.providers.base import SENTENCES
 from tailrace.runs.journal import Recovered, recover
+from tailrace.runs.ledger import close_run
 from tailrace.settings import Settings
-from tailrace.telemetry.capture import publish, spill
+from tailrace.telemetry.capture import publish
 from tailrace.telemetry.event import InferenceEvent, storable
 from tailrace.telemetry.redact import preview
 from tailrace.valkey import UNREACHABLE
@@ -100,9 +101,8 @@ async def _close(services: "Services", run: dict[str, Any], *, overdue: bool) ->
         cursor = await connection.execute(_sql["take_run"], {"id": run["id"]})
         if await cursor.fetchone() is None:
             return False
-        unsent = await publish(services.queue, _event(services.settings, run, parts))
-        if unsent is not None:
-            await spill(connection, unsent)
+        event = _event(services.settings, run, parts)
+        await close_run(connection, event, await publish(services.queue, event))
         if run["kind"] == "chat":
             await connection.execute(
                 _sql["close_message"],

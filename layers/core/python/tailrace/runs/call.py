@@ -13,8 +13,6 @@ from uuid import UUID
 
 from msgspec import structs
 
-from tailrace.db import queries
-from tailrace.db.pool import Connection
 from tailrace.providers.base import (
     Delta,
     Finish,
@@ -30,8 +28,6 @@ from tailrace.providers.registry import Choice
 from tailrace.settings import Settings
 from tailrace.telemetry.event import InferenceEvent, Kind, Status
 from tailrace.telemetry.redact import preview
-
-_sql = queries.load("runs")
 
 # Where a provider tells no usage: characters of English text to a token, on average.
 _CHARS_PER_TOKEN = 4
@@ -92,7 +88,7 @@ class Call:
         self._prompt = structs.replace(self._prompt, messages=messages)
 
     def opening(self, prompt: str) -> dict[str, Any]:
-        """Return the row of ``active_runs`` that notes that the call is about to be made.
+        """Return the row of ``runs`` that notes that the call is about to be made.
 
         Parameters
         ----------
@@ -111,14 +107,6 @@ class Call:
             "input_preview": self._input_preview,
             "started_at": self.started_at,
         }
-
-    async def open(self, connection: Connection, prompt: str) -> None:
-        """Note in PostgreSQL that the call is about to be made."""
-        await connection.execute(_sql["open_run"], self.opening(prompt))
-
-    async def close(self, connection: Connection) -> None:
-        """Note in PostgreSQL that the call's event is safe."""
-        await connection.execute(_sql["close_run"], {"id": self.id})
 
     async def deltas(self) -> AsyncGenerator[list[Delta]]:
         """Call the model and yield its deltas as they arrive, measured.

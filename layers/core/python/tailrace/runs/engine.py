@@ -19,9 +19,10 @@ from tailrace.providers.base import SENTENCES, ProviderError, ReasoningDelta, Te
 from tailrace.runs import wire
 from tailrace.runs.call import Call
 from tailrace.runs.journal import Journal
+from tailrace.runs.ledger import close_run
 from tailrace.runs.titles import make_title
 from tailrace.services import Services
-from tailrace.telemetry.capture import publish, spill
+from tailrace.telemetry.capture import publish
 from tailrace.telemetry.event import Status
 from tailrace.valkey import UNREACHABLE
 
@@ -196,7 +197,8 @@ class Run:
         }
         if error is not None:
             self._metadata["error"] = {"type": error.type, "message": SENTENCES[error.type]}
-        unsent = await publish(self._services.queue, call.event(event_status, error))
+        event = call.event(event_status, error)
+        unsent = await publish(self._services.queue, event)
         for attempt in range(1, _SAVE_ATTEMPTS + 1):
             try:
                 async with pipeline(self._services.pool) as connection:
@@ -204,9 +206,7 @@ class Run:
                         await store.finish_message(
                             connection, call.id, status, self._parts, self._metadata
                         )
-                    if unsent is not None:
-                        await spill(connection, unsent)
-                    await call.close(connection)
+                    await close_run(connection, event, unsent)
                 return
             except Problem:
                 _log.warning("run %s could not be saved, attempt %d", call.id, attempt)

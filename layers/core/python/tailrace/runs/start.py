@@ -11,6 +11,7 @@ from tailrace.providers.registry import Choice
 from tailrace.runs import prompt
 from tailrace.runs.call import Call
 from tailrace.runs.engine import Run
+from tailrace.runs.ledger import open_run
 from tailrace.services import Services
 from tailrace.telemetry.event import Kind
 
@@ -80,7 +81,7 @@ async def start_guest_turn(
     call = _call(services, caller, "guest", conversation_id, choice, request_id)
     call.prepare(prompt.from_branch(messages))
     async with connect(services.pool) as connection:
-        await call.open(connection, prompt.text_of(messages[-1]["parts"]))
+        await open_run(connection, call.opening(prompt.text_of(messages[-1]["parts"])))
     return Run(services, call, start_metadata=_metadata(call, None), request_id=request_id)
 
 

@@ -16,8 +16,9 @@ from tailrace.problems import Problem
 from tailrace.providers.base import PromptMessage, ProviderError
 from tailrace.providers.registry import Choice
 from tailrace.runs.call import Call
+from tailrace.runs.ledger import close_run, open_run
 from tailrace.services import Services
-from tailrace.telemetry.capture import publish, spill
+from tailrace.telemetry.capture import publish
 from tailrace.telemetry.event import Status
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ async def make_title(
     call.prepare([PromptMessage("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
     try:
         async with connect(services.pool) as connection:
-            await call.open(connection, first_message)
+            await open_run(connection, call.opening(first_message))
     except Problem:
         return None
     title: str | None = None
@@ -93,16 +94,15 @@ async def _record(
     error: ProviderError | None,
     title: str | None,
 ) -> None:
-    unsent = await publish(services.queue, call.event(status, error))
+    event = call.event(status, error)
+    unsent = await publish(services.queue, event)
     try:
         async with pipeline(services.pool) as connection:
             if title:
                 await store.set_model_title(connection, call.conversation_id, title)
-            if unsent is not None:
-                await spill(connection, unsent)
-            await call.close(connection)
+            await close_run(connection, event, unsent)
     except Problem:
-        # The row that open() left lets maintain record the call.
+        # The row in the ledger lets maintain record the call.
         _log.warning("title call %s could not be closed", call.id)
 
 

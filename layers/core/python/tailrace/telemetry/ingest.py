@@ -285,7 +285,9 @@ class _Ingestion:
                     if number % _TURN == 0:
                         await asyncio.sleep(0)
             await cursor.execute(_sql["merge"])
-            return cursor.rowcount, dead
+            inserted = cursor.rowcount
+            await cursor.execute(_sql["settle_runs"])
+            return inserted, dead
 
 
 def _load_make_row() -> Callable[[InferenceEvent], tuple[Any, ...]]:

@@ -35,10 +35,11 @@ CREATE INDEX messages_parent_id_idx ON messages (parent_id);
 ALTER TABLE conversations
     ADD FOREIGN KEY (active_leaf_id) REFERENCES messages DEFERRABLE INITIALLY DEFERRED;
 
--- A row lives from before a model is called until the call's event is safe: whatever is left here
--- by a process that died is found by maintain, so no call goes unrecorded.
+-- A row lives from before a model is called until the call's event is in inference_log. It is open
+-- until the call has ended; what a process that died left open, maintain closes. Closed, it holds
+-- the event until ingestion has it: what the queue lost, maintain sends again.
 -- A guest's call has no conversation row: owner_id and conversation_id are not references.
-CREATE TABLE active_runs (
+CREATE TABLE runs (
     id                  uuid PRIMARY KEY,
     kind                text NOT NULL,
     owner_id            uuid NOT NULL,
@@ -48,11 +49,14 @@ CREATE TABLE active_runs (
     request_id          text,
     input_preview       text,
     started_at          timestamptz NOT NULL,
-    cancel_requested_at timestamptz
+    cancel_requested_at timestamptz,
+    closed_at           timestamptz,
+    event               bytea
 );
 
-CREATE INDEX active_runs_conversation_idx ON active_runs (conversation_id);
-CREATE INDEX active_runs_started_at_idx ON active_runs (started_at);
+CREATE INDEX runs_conversation_idx ON runs (conversation_id) WHERE closed_at IS NULL;
+CREATE INDEX runs_started_at_idx ON runs (started_at) WHERE closed_at IS NULL;
+CREATE INDEX runs_closed_at_idx ON runs (closed_at) WHERE closed_at IS NOT NULL;
 
 -- A turn in one round trip, since it stands before every first token: locks the conversation (or
 -- makes it), finds out whether the user message was seen before, and writes the message, its empty
@@ -122,7 +126,7 @@ BEGIN
     SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
         updated_at = now()
     WHERE id = p_conversation_id;
-    INSERT INTO active_runs
+    INSERT INTO runs
         (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
          input_preview, started_at)
     VALUES (p_answer_id, 'chat', p_owner_id, p_conversation_id, p_provider_name, p_request_model,

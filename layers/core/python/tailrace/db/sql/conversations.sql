@@ -30,8 +30,9 @@ WHERE id = %(id)s AND title_source = 'prompt'
 SELECT conversations.id, title, model, created_at, updated_at, run.id AS active_run_id
 FROM conversations
 LEFT JOIN LATERAL (
-    SELECT id FROM active_runs
-    WHERE conversation_id = conversations.id AND kind = 'chat' ORDER BY id DESC LIMIT 1
+    SELECT id FROM runs
+    WHERE conversation_id = conversations.id AND closed_at IS NULL AND kind = 'chat'
+    ORDER BY id DESC LIMIT 1
 ) AS run ON true
 WHERE owner_id = %(owner_id)s
   AND (%(before_time)s::timestamptz IS NULL
@@ -45,7 +46,8 @@ SELECT conversations.id, title, model, created_at, updated_at, active_leaf_id,
        run.id AS active_run_id
 FROM conversations
 LEFT JOIN LATERAL (
-    SELECT id FROM active_runs
-    WHERE conversation_id = conversations.id AND kind = 'chat' ORDER BY id DESC LIMIT 1
+    SELECT id FROM runs
+    WHERE conversation_id = conversations.id AND closed_at IS NULL AND kind = 'chat'
+    ORDER BY id DESC LIMIT 1
 ) AS run ON true
 WHERE conversations.id = %(id)s AND owner_id = %(owner_id)s

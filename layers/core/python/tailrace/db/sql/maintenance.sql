@@ -40,14 +40,23 @@ ALTER TABLE inference_log ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO (
 -- Runs that are long enough under way to be looked at, the oldest first.
 SELECT id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
        input_preview, started_at, now() AS found_at
-FROM active_runs
-WHERE started_at < now() - make_interval(secs => %(older_than)s)
+FROM runs
+WHERE closed_at IS NULL AND started_at < now() - make_interval(secs => %(older_than)s)
 ORDER BY started_at
 LIMIT %(limit)s
 
 -- name: take_run
--- Whoever deletes the row records the call: the run itself, or one maintenance.
-DELETE FROM active_runs WHERE id = %(id)s RETURNING id
+-- Whoever has the row records the call: the run itself, or one maintenance.
+SELECT id FROM runs WHERE id = %(id)s AND closed_at IS NULL FOR UPDATE
+
+-- name: send_lost_events_again
+-- Events that the queue took and that did not come out of it in time; should they have been only
+-- late, they are duplicates, and ingestion leaves those out.
+WITH lost AS (
+    DELETE FROM runs WHERE closed_at < now() - make_interval(secs => %(older_than)s)
+    RETURNING event
+)
+INSERT INTO telemetry_outbox (payload) SELECT event FROM lost
 
 -- name: close_message
 -- The answer of a run that died, as far as it came.

@@ -1,30 +1,34 @@
 -- name: open_run
 -- Note a model call that is about to be made.
-INSERT INTO active_runs
+INSERT INTO runs
     (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
      input_preview, started_at)
 VALUES (%(id)s, %(kind)s, %(owner_id)s, %(conversation_id)s, %(provider_name)s,
         %(request_model)s, %(request_id)s, %(input_preview)s, %(started_at)s)
 
 -- name: close_run
--- The call's event is safe.
-DELETE FROM active_runs WHERE id = %(id)s
+-- The call has ended, and the queue has its event; ingestion deletes the row.
+UPDATE runs SET closed_at = now(), event = %(event)s WHERE id = %(id)s
+
+-- name: forget_run
+-- The call has ended, and its event is in the outbox.
+DELETE FROM runs WHERE id = %(id)s
 
 -- name: find_active_run
 -- The newest answer under way in a conversation of this owner.
-SELECT id FROM active_runs
+SELECT id FROM runs
 WHERE conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
-  AND kind IN ('chat', 'guest')
+  AND closed_at IS NULL AND kind IN ('chat', 'guest')
 ORDER BY id DESC
 LIMIT 1
 
 -- name: request_cancel
 -- Ask one run to stop.
-UPDATE active_runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
 WHERE id = %(id)s AND conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
-  AND kind IN ('chat', 'guest')
+  AND closed_at IS NULL AND kind IN ('chat', 'guest')
 RETURNING id
 
 -- name: is_cancel_requested
 -- Asked by a run when Valkey cannot tell it.
-SELECT cancel_requested_at IS NOT NULL AS cancelled FROM active_runs WHERE id = %(id)s
+SELECT cancel_requested_at IS NOT NULL AS cancelled FROM runs WHERE id = %(id)s

@@ -46,6 +46,11 @@ SELECT
 FROM inference_staging
 ON CONFLICT DO NOTHING
 
+-- name: settle_runs
+-- The events of these runs have arrived.
+DELETE FROM runs USING inference_staging
+WHERE runs.id = inference_staging.id AND runs.closed_at IS NOT NULL
+
 -- name: empty_staging
 -- Between two merges of one transaction.
 TRUNCATE inference_staging
