@@ -6,6 +6,7 @@ import {
   MonitorIcon,
   MoonIcon,
   SunIcon,
+  UserRoundIcon,
 } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "@/components/ui/button";
@@ -42,11 +43,8 @@ export function Account() {
             className="h-11 w-full justify-start gap-2.5 px-2 font-normal"
             aria-label={`${name}, account and theme`}
           >
-            <span
-              aria-hidden="true"
-              className="flex size-7 shrink-0 items-center justify-center rounded-full bg-secondary text-xs font-medium text-secondary-foreground uppercase"
-            >
-              {name.slice(0, 1)}
+            <span className="flex size-7 shrink-0 items-center justify-center rounded-full bg-secondary text-secondary-foreground">
+              <UserRoundIcon />
             </span>
             <span className="min-w-0 flex-1 truncate text-left text-foreground">{name}</span>
             <ChevronsUpDownIcon />

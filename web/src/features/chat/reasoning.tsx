@@ -8,7 +8,7 @@ export function Reasoning({ text, streaming }: { text: string; streaming: boolea
     <Collapsible.Root className="mb-3">
       <Collapsible.Trigger className="group -ml-1.5 flex cursor-pointer items-center gap-1 rounded-md px-1.5 py-1 text-sm text-muted-foreground outline-none hover:text-foreground focus-visible:ring-2 focus-visible:ring-ring">
         <ChevronRightIcon className="size-4 transition-transform group-data-[state=open]:rotate-90" />
-        <span className={cn(streaming && "animate-pulse motion-reduce:animate-none")}>
+        <span className={cn(streaming && "animate-pulse")}>
           {streaming ? "Thinking…" : "Thoughts"}
         </span>
       </Collapsible.Trigger>

@@ -69,9 +69,7 @@ function Live({ failing }: { failing: boolean }) {
   return (
     <span className="flex items-center gap-1.5 text-xs">
       <span className="relative flex size-2">
-        {!failing && (
-          <span className="absolute inset-0 animate-ping rounded-full bg-success/60 motion-reduce:hidden" />
-        )}
+        {!failing && <span className="absolute inset-0 animate-ping rounded-full bg-success/60" />}
         <span className={`relative size-2 rounded-full ${failing ? "bg-warning" : "bg-success"}`} />
       </span>
       {failing ? "not live" : "live"}
