@@ -151,6 +151,8 @@ async def _round(postgres: Postgres, valkey: Valkey, count: int) -> tuple[float,
                 database_url=SecretStr(postgres.url(name)),
                 redis_url=SecretStr(valkey.url),
                 secret_key=SecretStr("a secret key for benchmarks only!"),
+                # What is read into a timeout comes again only after a minute.
+                redis_timeout=10,
             )
         )
         await services[name].open()

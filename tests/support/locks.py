@@ -21,7 +21,7 @@ class HeldLock:
             "SELECT count(*) FROM pg_locks WHERE NOT granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 cursor = await self.connection.execute(query)
                 row = await cursor.fetchone()

@@ -72,6 +72,24 @@ async def test_a_silent_queue_is_waited_for_once(
     assert rest < 0.2
 
 
+async def test_an_answer_that_comes_too_late_goes_to_no_other_question(
+    settings: Settings, private_valkey: Valkey
+) -> None:
+    """The wait for the queue is shorter here than the client's own."""
+    services = Services(settings.model_copy(update={"redis_timeout": 10.0}))
+    await services.queue.ping()
+    assert private_valkey.pid is not None
+    os.kill(private_valkey.pid, signal.SIGSTOP)
+    try:
+        assert await publish(services.queue, make_event()) is not None
+    finally:
+        os.kill(private_valkey.pid, signal.SIGCONT)
+
+    assert await services.queue.depth() in (0, 1)
+    assert all(message.payload for message in await services.queue.receive(10))
+    await services.close()
+
+
 async def test_a_queue_that_is_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "_PAUSE", 0.0)
     queue = MemoryQueue()

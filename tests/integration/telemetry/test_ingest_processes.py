@@ -50,6 +50,8 @@ async def _process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Proce
             "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
             "TAILRACE_REDIS_URL": settings.redis_url.get_secret_value(),
             "TAILRACE_REDIS_TIMEOUT": "10",
+            # Several processes that start at once on a busy machine take their time.
+            "TAILRACE_DATABASE_TIMEOUT": "60",
             "TAILRACE_SECRET_KEY": settings.secret_key.get_secret_value(),
             "TAILRACE_INGEST_BATCH_SIZE": str(settings.ingest_batch_size),
         },
@@ -176,7 +178,7 @@ async def _run(settings: Settings) -> IngestReport:
 
 async def _until(services: Services, query: str) -> None:
     """Return when a query says yes."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             if await value(services, query):
                 return

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FIELD = b"payload"
 
 # One answer stays well inside the client's timeout, whatever limit the caller asks for.
-_CHUNK = 1000
+_CHUNK = 500
 
 # The cap is checked where the entry is added, so that it costs no second round trip.
 _PUBLISH = """

@@ -137,8 +137,9 @@ class _Ingestion:
         self._services = services
         self._limit = services.settings.ingest_batch_size
         self._deadline = deadline
-        # Workers in step would all decode, and then all wait: this puts them out of step.
-        self._staging = asyncio.Lock()
+        # One worker at a time reads or decodes: in step, all would compute and then all would wait,
+        # and one's answers from the queue would lie around while the other computes.
+        self._turn = asyncio.Lock()
 
     async def drain(self, land: Callable[[], Awaitable[bool]]) -> None:
         """Land batches until `land` says that there is no more, or the time is up."""
@@ -166,7 +167,8 @@ class _Ingestion:
         """Land one batch of the queue; true when there may be more."""
         queue = self._services.queue
         try:
-            messages = await queue.receive(self._limit)
+            async with self._turn:
+                messages = await queue.receive(self._limit)
             if not messages:
                 return False
             ids = [message.id for message in messages]
@@ -273,7 +275,7 @@ class _Ingestion:
         # Importing the price table takes most of a second, which the loop must not stand still.
         make_row = await asyncio.to_thread(_load_make_row)
         async with connection.cursor() as cursor:
-            async with self._staging, cursor.copy(_sql["copy_to_staging"]) as copy:
+            async with self._turn, cursor.copy(_sql["copy_to_staging"]) as copy:
                 copy.set_types(_TYPES)
                 for number, message in enumerate(messages, start=1):
                     try:
