@@ -32,6 +32,9 @@ FAST = {1: "burst-20000", 50: "burst-1000"}
 # Waiting: an answer paced as models give them, so that the wait for its first chunk is not the
 # wait for a busy processor.
 PACED = "paced-20"
+# An answer that is long enough to be stopped.
+LONG = "paced-1000"
+STOPS = 20
 PACE = 0.02
 
 
@@ -61,10 +64,23 @@ def run_mock(port: int) -> None:
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     )
 
+    # The machine's monotonic clock when a client last left in mid-answer.
+    left_at = 0.0
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left_at
+        answering = False
         try:
             while True:
+                answering = False
                 request = await _read_request(reader)
+                if request is None:
+                    body = json.dumps(left_at).encode()
+                    writer.write(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+                    )
+                    continue
+                answering = True
                 writer.write(head)
                 kind, _, count = request["model"].partition("-")
                 left, paced = min(int(count), request["max_tokens"]), kind == "paced"
@@ -76,6 +92,8 @@ def run_mock(port: int) -> None:
                 writer.write(end)
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
+            if answering:
+                left_at = time.monotonic()
             writer.close()
 
     async def main() -> None:
@@ -94,6 +112,8 @@ def _http_chunk(value: dict[str, Any]) -> bytes:
 
 async def _read_request(reader: asyncio.StreamReader) -> Any:
     head = await reader.readuntil(b"\r\n\r\n")
+    if head.startswith(b"GET"):
+        return None
     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
     return json.loads(await reader.readexactly(length))
 
@@ -276,7 +296,7 @@ def full_environment(stack: ExitStack, mock_url: str) -> dict[str, str]:
         "name": "mock",
         "kind": "openai_compatible",
         "base_url": mock_url,
-        "models": [*FAST.values(), PACED],
+        "models": [*FAST.values(), PACED, LONG],
     }
     return {
         "TAILRACE_DATABASE_URL": postgres.url("bench"),
@@ -322,6 +342,33 @@ async def measure_all(ports: dict[str, int], cookie: str, rounds: int) -> dict[s
     }
 
 
+async def measure_stops(port: int, cookie: str, mock_port: int) -> list[float]:
+    """Return seconds from a request to stop until the model server saw its client leave."""
+    import httpx
+
+    async with (
+        httpx.AsyncClient(base_url=f"http://{HOST}:{port}", headers={"cookie": cookie}) as client,
+        httpx.AsyncClient(base_url=f"http://{HOST}:{mock_port}") as mock,
+    ):
+        waits = []
+        for _ in range(STOPS):
+            path, body = body_of("full", LONG)
+            headers = {"content-type": "application/json"}
+            async with client.stream("POST", path, content=body, headers=headers) as response:
+                lines = response.aiter_lines()
+                while "text-delta" not in await anext(lines):
+                    pass
+                asked_at = time.monotonic()
+                await client.post(f"{path}/{json.loads(body)['id']}/stop")
+                left_at = 0.0
+                while left_at < asked_at:
+                    left_at = (await mock.get("/")).json()
+                waits.append(left_at - asked_at)
+                async for _ in lines:
+                    pass
+        return waits
+
+
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Return the results as a Markdown table, with the ratios to the passthrough."""
     lines = [
@@ -362,8 +409,15 @@ def main() -> None:
         for kind in KINDS:
             ports[kind] = free_port()
             stack.enter_context(process(kind, str(ports[kind]), mock_url, env=settings))
-        results = asyncio.run(measure_all(ports, sign_in(ports["full"]), rounds))
+        cookie = sign_in(ports["full"])
+        results = asyncio.run(measure_all(ports, cookie, rounds))
+        stops = asyncio.run(measure_stops(ports["full"], cookie, mock_port))
     print(table(results))
+    print(
+        f"\nFrom a request to stop to the provider's closed connection: median"
+        f" {statistics.median(stops) * 1000:.0f} ms, longest {max(stops) * 1000:.0f} ms"
+        f" of {STOPS}; the mock notices within {PACE * 1000:.0f} ms."
+    )
 
 
 if __name__ == "__main__":

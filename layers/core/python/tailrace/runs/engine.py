@@ -29,10 +29,8 @@ from tailrace.valkey import UNREACHABLE
 _log = logging.getLogger(__name__)
 _sql = queries.load("runs")
 
-# Seconds between two appends to the journal while frames come, and between looks at the flag to
-# stop while none do.
+# Seconds between two appends to the journal; each also looks at the flag to stop.
 _APPEND_EVERY = 0.05
-_LOOK_EVERY = 0.1
 # Seconds between tries while Valkey does not answer; the flag is then read from PostgreSQL.
 _RETRY_EVERY = 0.2
 _KEEP_ALIVE_EVERY = 15.0
@@ -214,10 +212,7 @@ class Run:
     async def _watch(self) -> None:
         """Keep the journal, and see a request to stop soon after it is made."""
         while not self._generated.is_set():
-            if not self._journal_works:
-                pause = _RETRY_EVERY
-            else:
-                pause = _APPEND_EVERY if self._journal_frames else _LOOK_EVERY
+            pause = _APPEND_EVERY if self._journal_works else _RETRY_EVERY
             # Told rather than cancelled: a command cut off half-way costs its connection.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
