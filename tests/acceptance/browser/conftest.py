@@ -33,7 +33,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 90.0
 # Milliseconds; an answer of `scripted/story` takes about 12 s.
 _PATIENCE = 25_000
 

@@ -123,7 +123,7 @@ async def test_stop_keeps_what_has_arrived(chat: ChatPage, who: str) -> None:
     await chat.send("Tell me about the tailrace.")
     await expect(chat.answers).to_contain_text("It falls through the wheel")
 
-    await chat.page.get_by_role("button", name="Stop").click()
+    await chat.page.get_by_role("button", name="Stop", exact=True).click()
 
     answer = await chat.ends("cancelled")
     await expect(answer.get_by_text("Stopped", exact=True)).to_be_visible()
