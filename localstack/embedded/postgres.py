@@ -23,8 +23,8 @@ from localstack.embedded.process import (
     clean_environment,
     end_orphans,
     read_or_create_secret,
-    start_on_port,
 )
+from localstack.embedded.server import Server
 from localstack.embedded.wheels import wheel_file
 
 _ROLE = "tailrace"
@@ -33,7 +33,7 @@ _ROLE = "tailrace"
 _VOLATILE = ("fsync=off", "full_page_writes=off")
 
 
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server over one folder.
 
     Parameters
@@ -44,13 +44,14 @@ class Postgres:
         False skips what only guards against a crash of the machine (tests).
     """
 
+    name = "PostgreSQL"
+    bind_error = "TCP/IP socket"
+
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self.folder = folder.resolve()
+        super().__init__(folder)
         self._data = self.folder / "data"
         self._durable = durable
-        self._port: int | None = None
         self._password = ""
-        self._child: Child | None = None
 
     @staticmethod
     def version() -> str:
@@ -59,48 +60,6 @@ class Postgres:
             [_program("postgres"), "--version"], capture_output=True, text=True, check=True
         ).stdout
         return text.split()[-1]
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the postmaster while it runs."""
-        return self._child.pid if self._child else None
-
-    def start(self) -> None:
-        """Start the server, making the cluster first when there is none; returns when it answers.
-
-        Raises
-        ------
-        StackError
-            When the folder cannot be used or the server does not come up.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._password = read_or_create_secret(
-                self.folder / "password", secrets.token_urlsafe(24)
-            )
-            self._check_version()
-            if not self._data.exists():
-                self._initialise()
-            end_orphans(self._data, "postgres", signal.SIGINT)
-            # Nobody works in the folder now, so a lock file is stale, whosever its pid has become.
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
-        except OSError as error:
-            raise StackError(f"PostgreSQL cannot use {self.folder}: {error.strerror}") from None
-        self._child, self._port = start_on_port(
-            self._launch, self._answers, port=self._port, bind_error="TCP/IP socket"
-        )
-
-    def stop(self) -> None:
-        """Stop cleanly: open transactions are rolled back, the data is checkpointed."""
-        if self._child:
-            self._child.stop()
-            self._child = None
-
-    def kill(self) -> None:
-        """End the server as a crash would; `start` then recovers from the write-ahead log."""
-        if self._child:
-            self._child.kill()
-            self._child = None
 
     def url(self, database: str) -> str:
         """Return the connection string of a database; it stays the same over a restart."""
@@ -127,6 +86,15 @@ class Postgres:
         statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
+
+    def _prepare(self) -> None:
+        self._password = read_or_create_secret(self.folder / "password", secrets.token_urlsafe(24))
+        self._check_version()
+        if not self._data.exists():
+            self._initialise()
+        end_orphans(self._data, "postgres", signal.SIGINT)
+        # Nobody works in the folder now, so a lock file is stale, whosever its pid has become.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _initialise(self) -> None:
         # Built beside its place and moved there, so that a start that was killed leaves no half.
@@ -178,7 +146,7 @@ class Postgres:
             *(() if self._durable else _VOLATILE),
         ]
         return Child(
-            "PostgreSQL",
+            self.name,
             [
                 *(_program("postgres"), "-D", str(self._data)),
                 *(word for setting in settings for word in ("-c", setting)),

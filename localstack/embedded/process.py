@@ -1,6 +1,6 @@
 """Child processes of the embedded stack: started so that they end with us, and stopped in order.
 
-Called by `postgres`, `valkey` and `model`; knows nothing of what the children do.
+Called by `server` and its kinds; knows nothing of what the children do.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -125,49 +124,6 @@ class Child:
         fatal = [line for line in lines if "FATAL" in line]
         reason = next((line for line in reversed(fatal or lines) if line), "no message")
         return StackError(f"{self.name} did not start: {reason} (log: {self.log})")
-
-
-def start_on_port(
-    launch: Callable[[int], Child],
-    is_ready: Callable[[int], bool],
-    *,
-    port: int | None,
-    bind_error: str,
-    timeout: float = 60.0,
-) -> tuple[Child, int]:
-    """Start a server on a port and wait until it answers.
-
-    Parameters
-    ----------
-    launch
-        Makes the child for a port.
-    is_ready
-        Whether the server on that port answers; asked every 20 ms.
-    port
-        None takes any free port, and another if that one is taken before the server binds it.
-    bind_error
-        What the server writes when its port is taken.
-    timeout
-        Seconds to wait for an answer.
-
-    Raises
-    ------
-    StackError
-        When the server ends or stays silent.
-    """
-    attempts = 3 if port is None else 1
-    while True:
-        attempts -= 1
-        chosen = port or free_port()
-        child = launch(chosen)
-        deadline = time.monotonic() + timeout
-        while child.running and time.monotonic() < deadline:
-            if is_ready(chosen):
-                return child, chosen
-            time.sleep(0.02)
-        child.stop()
-        if not attempts or not any(bind_error in line for line in child.output()):
-            raise child.failure()
 
 
 def bound_to_us(argv: list[str], at_our_death: signal.Signals, run_as: int | None) -> list[str]:

@@ -34,6 +34,8 @@ def run_together(executor: Executor, steps: dict[str, Callable[[], None]]) -> No
                 future.result()
             show.waiting([futures[future] for future in pending], time.monotonic() - began)
     finally:
+        for future in pending:
+            future.cancel()
         show.end()
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.support.chat_client import ChatClient
-from tests.support.stack import SCRIPTED, Stack, refusal
+from tests.support.stack import SCRIPTED, Stack, launch, refusal
 
 # Seconds for what takes one or two seconds on an idle machine.
 _PATIENCE = 20.0
@@ -112,6 +112,16 @@ class TestStopping:
         assert {child.name() for child in stack.children} >= {"postgres", "valkey-server"}
         assert stack.stop(number) == 0
         assert stack.survivors() == []
+
+    def test_stopped_while_it_starts_it_leaves_nothing_running(self, tmp_path: Path) -> None:
+        data = tmp_path / "data"
+        process = launch(data, SCRIPTED)
+        while not (data / "postgres").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=_PATIENCE)
+        assert (process.returncode, errors) == (0, "")
+        assert _working_below(data) == []
 
     async def test_a_run_under_way_is_kept_as_interrupted(
         self, start: Callable[..., Stack]
