@@ -121,6 +121,17 @@ def answer(*pieces: str) -> Script:
     return script
 
 
+def begin_and_wait(piece: str) -> Script:
+    """Return a script that begins an answer and leaves it to the client to go."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.send_text(piece)
+        await exchange.client_closed.wait()
+
+    return script
+
+
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, path, _ = head[0].split(" ")

@@ -9,7 +9,7 @@ import pytest
 from tailrace.settings import Settings
 from tests.integration.conftest import Database
 from tests.support.chat_client import ChatClient
-from tests.support.model_server import Exchange, ModelServer, answer
+from tests.support.model_server import Exchange, ModelServer, answer, begin_and_wait
 
 
 async def test_an_answer_streams_in_the_ui_message_protocol(user: ChatClient) -> None:
@@ -221,12 +221,7 @@ async def test_the_tail_of_a_finished_run_can_still_be_read(guest: ChatClient) -
 async def test_stop_closes_the_provider_and_keeps_the_partial(
     user: ChatClient, model_server: ModelServer, database: Database
 ) -> None:
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.send_text("Partial")
-        await exchange.client_closed.wait()
-
-    model_server.script = script
+    model_server.script = begin_and_wait("Partial")
     conversation_id = uuid4()
 
     async with user.chat("Hi", conversation_id=conversation_id) as stream:
@@ -325,12 +320,7 @@ async def test_a_guest_chats_with_the_branch_it_holds(
 async def test_nobody_reaches_anothers_run(
     user: ChatClient, model_server: ModelServer, http: httpx.AsyncClient
 ) -> None:
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.send_text("secret")
-        await exchange.client_closed.wait()
-
-    model_server.script = script
+    model_server.script = begin_and_wait("secret")
     conversation_id = uuid4()
     async with user.chat("Hi", conversation_id=conversation_id) as stream:
         await stream.until("text-delta")

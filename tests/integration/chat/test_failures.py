@@ -16,7 +16,7 @@ from tailrace.settings import Settings
 from tailrace.telemetry.ingest import ingest
 from tests.integration.conftest import Database, site
 from tests.support.chat_client import ChatClient
-from tests.support.model_server import Exchange, ModelServer, Script
+from tests.support.model_server import Exchange, ModelServer, Script, begin_and_wait
 
 
 async def _refuse(exchange: Exchange) -> None:
@@ -144,12 +144,7 @@ async def test_without_valkey_a_chat_works_and_its_event_takes_the_outbox(
 async def test_without_valkey_a_run_can_still_be_stopped(
     settings: Settings, private_valkey: Valkey, web_root: Path, model_server: ModelServer
 ) -> None:
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.send_text("Partial")
-        await exchange.client_closed.wait()
-
-    model_server.script = script
+    model_server.script = begin_and_wait("Partial")
     settings = settings.model_copy(update={"redis_url": SecretStr(private_valkey.url)})
     async with site(settings, web_root) as http:
         user = ChatClient(http)
@@ -250,12 +245,7 @@ async def test_a_restarted_postgresql_is_not_noticed(
 async def test_a_process_that_stops_keeps_the_partial_as_interrupted(
     settings: Settings, web_root: Path, model_server: ModelServer, database: Database
 ) -> None:
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.send_text("Partial")
-        await exchange.client_closed.wait()
-
-    model_server.script = script
+    model_server.script = begin_and_wait("Partial")
     async with site(settings, web_root) as http:
         user = ChatClient(http)
         await user.register()
