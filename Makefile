@@ -26,7 +26,7 @@ venv := .venv/.installed
 page := web/dist/index.html
 page-sources := $(shell find web/src web/public 2>/dev/null) $(wildcard web/*.json web/*.ts web/*.html)
 
-# uv and npm draw their own progress on a terminal; elsewhere their lists are only noise.
+# uv draws its progress on a terminal; elsewhere its lists are only noise.
 quiet = $$([ -t 2 ] || echo --quiet)
 
 .PHONY: help up test lint lint-python lint-web test-python test-web browser bench format lock clean
@@ -92,7 +92,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
 		{ echo "tailrace: Node 20 or later is needed and not found" >&2; exit 2; }
 	@echo "Installing the page's packages…"
-	@npm --prefix web install --no-save --prefer-offline $(quiet)
+	@npm --prefix web install --no-save --prefer-offline --loglevel error
 	@touch $@
 
 $(page): web/node_modules/.installed $(page-sources)
