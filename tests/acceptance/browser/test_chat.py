@@ -93,9 +93,7 @@ async def test_an_answer_survives_a_reload(chat: ChatPage, second_chat: ChatPage
     await asyncio.gather(reload_in_mid_answer(chat), reload_in_mid_answer(second_chat))
 
 
-async def test_an_answer_survives_a_lost_connection(
-    page: Page, cable: Cable, console_errors: list[str]
-) -> None:
+async def test_an_answer_survives_a_lost_connection(page: Page, cable: Cable) -> None:
     chat = ChatPage(page)
     await chat.open(cable.address)
     await chat.choose("story")
@@ -110,9 +108,6 @@ async def test_an_answer_survives_a_lost_connection(
     await expect(page.get_by_text("Reconnecting")).to_be_hidden()
     await expect(answer.get_by_text(_MILE)).to_have_count(8)
     await expect(answer.get_by_text("How a tailrace works")).to_have_count(1)
-    # The browser itself notes each connection that broke.
-    assert all("net::ERR_" in error for error in console_errors), console_errors
-    console_errors.clear()
 
 
 @pytest.mark.parametrize("who", ["guest", "user"])

@@ -11,7 +11,7 @@ import { useStore } from "@/lib/store";
 import { cn } from "@/lib/utils";
 import { Composer } from "./composer";
 import { useConversationTitle } from "./conversation-list";
-import { Message, Unanswered, Waiting } from "./message";
+import { Message, preloadMarkdown, Unanswered, Waiting } from "./message";
 import { ModelPicker } from "./model-picker";
 import { rememberModel, usableModel, useModels } from "./models";
 import type { Session } from "./session";
@@ -41,6 +41,8 @@ export function ChatView({ session }: { session: Session }) {
     toEnd();
     void session.retry();
   }, [session, toEnd]);
+
+  useEffect(preloadMarkdown, []);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another session is another page.
   useEffect(() => {

@@ -9,7 +9,14 @@ import { AnswerLine } from "./answer-line";
 import { type ChatMessage, textOf } from "./messages";
 import { Reasoning } from "./reasoning";
 
-const Markdown = lazy(() => import("./markdown"));
+const loadMarkdown = () => import("./markdown");
+const Markdown = lazy(loadMarkdown);
+
+/** Fetches what answers are shown with, before the first one needs it or the network fails. */
+export function preloadMarkdown(): void {
+  // A failure shows where the answer is.
+  loadMarkdown().catch(() => {});
+}
 
 interface MessageProps {
   message: ChatMessage;
