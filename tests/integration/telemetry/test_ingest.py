@@ -42,7 +42,9 @@ async def _dead_letters(services: Services) -> list[dict[str, Any]]:
 
 
 class TestRows:
-    async def test_an_event_becomes_its_row(self, services: Services) -> None:
+    # A duplicate in the batch sends it the long way round, through the staging table.
+    @pytest.mark.parametrize("copies", [1, 2], ids=["straight", "staged"])
+    async def test_an_event_becomes_its_row(self, services: Services, copies: int) -> None:
         fields: dict[str, Any] = {
             "id": uuid7(),
             "kind": "gateway",
@@ -75,11 +77,11 @@ class TestRows:
             "output_preview": "hello 👋\ttab",
             "metadata": {"team": "a", "nested": [1, 2.5, None, {"ü": True}]},
         }
-        await publish_all(services.queue, [InferenceEvent(**fields)])
+        await publish_all(services.queue, [InferenceEvent(**fields)] * copies)
 
         report = await ingest(services)
 
-        assert report == IngestReport(received=1, inserted=1, batches=1)
+        assert report == IngestReport(received=copies, inserted=1, duplicates=copies - 1, batches=1)
         (row,) = await rows(services, "SELECT * FROM inference_log")
         assert {name: row[name] for name in fields} == fields
         # 300 fresh at 3, 600 read at 0.30, 100 written at 3.75, 50 out at 15 USD a million.

@@ -8,8 +8,10 @@ it is. It never drops an event: one that cannot be kept becomes a dead letter.
 
 import asyncio
 import logging
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -17,7 +19,7 @@ import msgspec
 from psycopg import DataError, Error, IntegrityError
 
 from tailrace.db import queries
-from tailrace.db.pool import Connection, transaction
+from tailrace.db.pool import Connection, connect, transaction
 from tailrace.problems import unavailable
 from tailrace.queue.base import Message, QueueUnavailable
 from tailrace.telemetry.event import InferenceEvent, InvalidEvent, decode, storable
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _sql = queries.load("telemetry")
 
-# The columns of the staging table, in its order: what the event holds as it is...
+# The columns of a row, in the order of COPY: what the event holds as it is...
 _FIELDS = {
     "id": "uuid",
     "started_at": "timestamptz",
@@ -59,12 +61,16 @@ _FIELDS = {
     "input_preview": "text",
     "output_preview": "text",
 }
-# ... then finish_reasons, metadata, cost_usd, unpriced and price_version, which are made of it.
-_TYPES = [*_FIELDS.values(), "text", "text", "numeric", "bool", "text"]
+# ... then finish_reasons, metadata, cost_usd, unpriced and price_version, which are made of it. The
+# first two come as the bytes that stand for them, which in a binary COPY are the same to the server
+# and which psycopg would take longer to make than all the rest of the row.
+_TYPES = [*_FIELDS.values(), "bytea", "bytea", "numeric", "bool", "text"]
+
+_TEXT_OID = 25
 
 _fields_of = attrgetter(*_FIELDS)
 
-# While one batch waits for the server's merge, another is read, decoded and priced.
+# While one batch waits for the server, another is read, decoded and priced.
 _WORKERS = 2
 
 # Events after which the loop gets a turn: `make up` chats in the same process.
@@ -115,6 +121,8 @@ async def ingest(services: "Services", *, deadline: float | None = None) -> Inge
     ingestion = _Ingestion(services, deadline)
     await ingestion.drain(ingestion.land_from_outbox)
     await ingestion.drain(ingestion.land_from_queue)
+    async with connect(services.pool) as connection:
+        await connection.execute(_sql["settle_runs"])
     return ingestion.report
 
 
@@ -140,6 +148,8 @@ class _Ingestion:
         # One worker at a time reads or decodes: in step, all would compute and then all would wait,
         # and one's answers from the queue would lie around while the other computes.
         self._turn = asyncio.Lock()
+        # Until the first batch proves otherwise, every event is taken for new and fit.
+        self._straight = True
 
     async def drain(self, land: Callable[[], Awaitable[bool]]) -> None:
         """Land batches until `land` says that there is no more, or the time is up."""
@@ -230,8 +240,7 @@ class _Ingestion:
         self, connection: Connection, source: str, messages: list[Message]
     ) -> tuple[int, int]:
         """Write rows and dead letters; return how many of each."""
-        await connection.execute(_sql["create_staging"])
-        inserted, dead = await self._settle(connection, messages)
+        inserted, dead = await self._insert(connection, messages)
         if dead:
             _log.warning("%d events are dead letters now: %s", len(dead), dead[0].reason)
             letters = [
@@ -247,13 +256,31 @@ class _Ingestion:
                 await cursor.executemany(_sql["bury"], letters)
         return inserted, len(dead)
 
+    async def _insert(
+        self, connection: Connection, messages: list[Message]
+    ) -> tuple[int, list[_Dead]]:
+        """Insert what is new and fit; return how many rows that made, and what is unfit."""
+        if self._straight:
+            try:
+                async with connection.transaction():
+                    return await self._copy(connection, "copy_to_log", messages)
+            except Error as error:
+                if _is_conflict(error) or not _is_refusal(error):
+                    raise
+                # A duplicate, most likely, and where there is one there are more.
+                self._straight = False
+        await connection.execute(_sql["create_staging"])
+        return await self._settle(connection, messages)
+
     async def _settle(
         self, connection: Connection, messages: list[Message]
     ) -> tuple[int, list[_Dead]]:
         """Merge the messages; when the database refuses them, find out which by halving."""
         try:
             async with connection.transaction():
-                return await self._merge(connection, messages)
+                _, dead = await self._copy(connection, "copy_to_staging", messages)
+                cursor = await connection.execute(_sql["merge"])
+                return cursor.rowcount, dead
         except Error as error:
             if _is_conflict(error) or not _is_refusal(error):
                 raise
@@ -268,14 +295,18 @@ class _Ingestion:
             dead += more_dead
         return inserted, dead
 
-    async def _merge(
-        self, connection: Connection, messages: list[Message]
+    async def _copy(
+        self,
+        connection: Connection,
+        statement: Literal["copy_to_log", "copy_to_staging"],
+        messages: list[Message],
     ) -> tuple[int, list[_Dead]]:
+        """Decode, check and price every message on its own, and send its row."""
         dead: list[_Dead] = []
         # Importing the price table takes most of a second, which the loop must not stand still.
         make_row = await asyncio.to_thread(_load_make_row)
-        async with connection.cursor() as cursor:
-            async with self._turn, cursor.copy(_sql["copy_to_staging"]) as copy:
+        async with self._turn, connection.cursor() as cursor:
+            async with cursor.copy(_sql[statement]) as copy:
                 copy.set_types(_TYPES)
                 for number, message in enumerate(messages, start=1):
                     try:
@@ -286,10 +317,7 @@ class _Ingestion:
                         await copy.write_row(row)
                     if number % _TURN == 0:
                         await asyncio.sleep(0)
-            await cursor.execute(_sql["merge"])
-            inserted = cursor.rowcount
-            await cursor.execute(_sql["settle_runs"])
-            return inserted, dead
+            return cursor.rowcount, dead
 
 
 def _load_make_row() -> Callable[[InferenceEvent], tuple[Any, ...]]:
@@ -298,8 +326,8 @@ def _load_make_row() -> Callable[[InferenceEvent], tuple[Any, ...]]:
     def make_row(event: InferenceEvent) -> tuple[Any, ...]:
         return (
             *_fields_of(event),
-            _array(event.finish_reasons) if event.finish_reasons else "{}",
-            msgspec.json.encode(event.metadata).decode() if event.metadata else "{}",
+            _array(tuple(event.finish_reasons)),
+            b"\x01" + msgspec.json.encode(event.metadata) if event.metadata else b"\x01{}",
             *pricing.price(event),
             pricing.VERSION,
         )
@@ -307,10 +335,18 @@ def _load_make_row() -> Callable[[InferenceEvent], tuple[Any, ...]]:
     return make_row
 
 
-def _array(values: list[str]) -> str:
-    """Return the text form of a text array."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return '{"' + '","'.join(quoted) + '"}'
+@lru_cache(maxsize=1024)
+def _array(values: tuple[str, ...]) -> bytes:
+    """Return the binary form of a text array: dimensions, no NULLs, type; size and first index.
+
+    https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/arrayfuncs.c
+    """
+    if not values:
+        return struct.pack(">iii", 0, 0, _TEXT_OID)
+    items = [value.encode() for value in values]
+    return struct.pack(">iiiii", 1, 0, _TEXT_OID, len(items), 1) + b"".join(
+        struct.pack(">i", len(item)) + item for item in items
+    )
 
 
 def _is_refusal(error: Error) -> bool:

@@ -10,21 +10,32 @@ WHERE id = ANY (ARRAY(
 ))
 RETURNING id, payload
 
+-- name: copy_to_log
+-- The short way: works when every row is new. Columns as in tailrace.telemetry.ingest.
+COPY inference_log
+    (id, started_at, kind, status, owner_id, conversation_id, request_id, operation_name,
+     provider_name, request_model, response_model, response_id, error_type, error_message,
+     duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
+     cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
+     fallback_from, cold_start, input_preview, output_preview, finish_reasons, metadata, cost_usd,
+     unpriced, price_version)
+FROM STDIN (FORMAT binary)
+
 -- name: create_staging
--- Where a batch lands before it is merged. Array and JSON are text as yet, which COPY takes best.
+-- Where a batch lands before it is merged.
 CREATE TEMP TABLE IF NOT EXISTS inference_staging ON COMMIT DELETE ROWS AS
 SELECT
     id, started_at, kind, status, owner_id, conversation_id, request_id, operation_name,
     provider_name, request_model, response_model, response_id, error_type, error_message,
     duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
     cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
-    fallback_from, cold_start, input_preview, output_preview, finish_reasons::text,
-    metadata::text, cost_usd, unpriced, price_version
+    fallback_from, cold_start, input_preview, output_preview, finish_reasons, metadata, cost_usd,
+    unpriced, price_version
 FROM inference_log
 WITH NO DATA
 
 -- name: copy_to_staging
--- Columns in the order of tailrace.telemetry.ingest.
+-- The long way begins: for a batch that holds duplicates, or what the database refuses.
 COPY inference_staging FROM STDIN (FORMAT binary)
 
 -- name: merge
@@ -41,15 +52,19 @@ SELECT
     provider_name, request_model, response_model, response_id, error_type, error_message,
     duration, time_to_first_chunk, time_per_output_chunk, input_tokens, cache_read_input_tokens,
     cache_write_input_tokens, output_tokens, reasoning_output_tokens, usage_estimated, attempts,
-    fallback_from, cold_start, input_preview, output_preview, finish_reasons::text[],
-    metadata::jsonb, cost_usd, unpriced, price_version
+    fallback_from, cold_start, input_preview, output_preview, finish_reasons, metadata, cost_usd,
+    unpriced, price_version
 FROM inference_staging
 ON CONFLICT DO NOTHING
 
 -- name: settle_runs
--- The events of these runs have arrived.
-DELETE FROM runs USING inference_staging
-WHERE runs.id = inference_staging.id AND runs.closed_at IS NOT NULL
+-- The events of these runs have arrived. A subquery for each, since there are few runs and many
+-- events: a join might read the whole log.
+DELETE FROM runs
+WHERE closed_at IS NOT NULL AND (
+    SELECT true FROM inference_log
+    WHERE inference_log.id = runs.id AND inference_log.started_at = runs.started_at
+)
 
 -- name: empty_staging
 -- Between two merges of one transaction.
