@@ -11,6 +11,7 @@ import errno
 import importlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -60,8 +61,8 @@ def main() -> int:
     # What the pool says of a database that is down, the schedule says in one line.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
-        with interruptible():
-            _up(os.environ)
+        _interrupt_on_signals()
+        _up(os.environ)
     except (StackError, SettingsError, MigrationError) as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
@@ -71,18 +72,16 @@ def main() -> int:
     return 0
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn each signal to stop into KeyboardInterrupt, once: what follows is stopping."""
+def _interrupt_on_signals() -> None:
+    """Turn the first signal to stop into KeyboardInterrupt: what follows it is stopping."""
 
     def interrupt(number: int, frame: object) -> None:
         for each in _STOP_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in _STOP_SIGNALS:
-        signal.signal(number, interrupt)
-    yield
+    for each in _STOP_SIGNALS:
+        signal.signal(each, interrupt)
 
 
 def _up(environment: Mapping[str, str]) -> None:
@@ -105,8 +104,8 @@ def _read_port(text: str) -> int:
     if not text:
         return _PORT
     # 0 takes any free port.
-    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
-        shape = "a number" if text.lstrip("-").isdigit() else f"text of {len(text)} characters"
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
+        shape = "a number" if re.fullmatch(r"-?[0-9]+", text) else f"text of {len(text)} characters"
         raise StackError(f"TAILRACE_PORT: must be a whole number from 0 to 65535 (got {shape})")
     return int(text)
 
