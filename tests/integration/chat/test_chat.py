@@ -289,6 +289,56 @@ async def test_retry_after_an_error_answers_the_same_message_again(
     ]
 
 
+async def test_retry_after_a_reload_is_the_same_message_too(
+    user: ChatClient, model_server: ModelServer
+) -> None:
+    model_server.script = lambda exchange: exchange.respond(500, b"{}")
+    conversation_id = uuid4()
+    async with user.chat("Hi", conversation_id=conversation_id, message_id="m1") as failed:
+        await failed.rest()
+    model_server.script = answer("Fine")
+
+    question = (await user.conversation(conversation_id))["messages"][0]
+    async with user.chat(
+        "Hi",
+        conversation_id=conversation_id,
+        message_id=question["id"],
+        trigger="regenerate-message",
+    ) as retried:
+        await retried.rest()
+
+    messages = (await user.conversation(conversation_id))["messages"]
+    assert [(m["role"], m["parts"][0]["text"]) for m in messages] == [
+        ("user", "Hi"),
+        ("assistant", "Fine"),
+    ]
+
+
+async def test_a_stopped_answer_does_not_wait_for_its_title(
+    user: ChatClient, model_server: ModelServer
+) -> None:
+    title_asked = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        if exchange.body["max_tokens"] < 100:
+            title_asked.set()
+        else:
+            await exchange.send_text("Partial")
+        await exchange.client_closed.wait()
+
+    model_server.script = script
+    conversation_id = uuid4()
+    async with user.chat("Hi", conversation_id=conversation_id) as stream:
+        await asyncio.wait_for(title_asked.wait(), 5)
+        await user.stop(conversation_id)
+        await stream.rest()
+
+    assert stream.types[-2:] == ["abort", "[DONE]"]
+    for exchange in model_server.exchanges:
+        await asyncio.wait_for(exchange.client_closed.wait(), 5)
+
+
 async def test_a_guest_chats_with_the_branch_it_holds(
     guest: ChatClient, model_server: ModelServer, database: Database
 ) -> None:

@@ -137,7 +137,8 @@ class Run:
         self._close_part()
         if status == "complete":
             self._begin_title()
-        await self._end_title()
+        # Who stopped an answer, or got none, does not wait for its title.
+        await self._end_title(_TITLE_PATIENCE if status == "complete" else 0.0)
         self._generated.set()
         await watch
         await self._save(status, event_status, error)
@@ -299,10 +300,10 @@ class Run:
         elif title := task.result():
             self._emit({"type": "data-title", "data": {"title": title}, "transient": True})
 
-    async def _end_title(self) -> None:
+    async def _end_title(self, patience: float) -> None:
         if self._title is None:
             return
-        _, late = await asyncio.wait({self._title}, timeout=_TITLE_PATIENCE)
+        _, late = await asyncio.wait({self._title}, timeout=patience)
         for task in late:
             task.cancel()
             await asyncio.wait({task})

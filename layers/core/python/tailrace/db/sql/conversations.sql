@@ -6,14 +6,15 @@ SELECT * FROM begin_turn(
     %(request_id)s, %(input_preview)s, %(started_at)s)
 
 -- name: branch
--- The messages from the root to a leaf, oldest first.
+-- The messages from the root to a leaf, oldest first, each under the id its client knows it by.
 WITH RECURSIVE path AS (
     SELECT messages.* FROM messages
     WHERE id = %(leaf_id)s AND conversation_id = %(conversation_id)s
     UNION ALL
     SELECT messages.* FROM messages JOIN path ON messages.id = path.parent_id
 )
-SELECT id, role, status, parts, metadata, created_at FROM path ORDER BY sequence
+SELECT coalesce(client_message_id, id::text) AS id, role, status, parts, metadata, created_at
+FROM path ORDER BY sequence
 
 -- name: finish_message
 -- The answer's final state; a run that was given up for dead may still set the record straight.

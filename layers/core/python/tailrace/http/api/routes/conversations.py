@@ -28,9 +28,9 @@ class Conversation(BaseModel):
 
 
 class Message(BaseModel):
-    """A message; `parts` are parts of the AI SDK's UI message."""
+    """A message as the AI SDK's UI message has it; a user message keeps its client's id."""
 
-    id: UUID
+    id: str
     role: Literal["user", "assistant"]
     status: Literal["complete", "streaming", "error", "cancelled", "interrupted"]
     parts: list[dict[str, Any]]
