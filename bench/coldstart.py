@@ -128,6 +128,8 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
             "TAILRACE_DATABASE_URL": postgres.url("bench"),
             "TAILRACE_REDIS_URL": valkey.url,
             "TAILRACE_SECRET_KEY": "a secret key for this benchmark alone",
+            # Nobody answers at this address; `measure` puts a model server's in its place.
+            "TAILRACE_PROVIDERS": _providers("http://127.0.0.1:9/v1"),
             "TAILRACE_DEFAULT_MODEL": "local/m",
             "TAILRACE_GUEST_LIMIT": "1000000",
             "TAILRACE_GUEST_ADDRESS_LIMIT": "1000000",
@@ -135,6 +137,11 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         valkey.stop()
         postgres.stop()
+
+
+def _providers(base_url: str) -> str:
+    provider = {"name": "local", "kind": "openai_compatible", "models": ["m"]}
+    return json.dumps([{**provider, "base_url": base_url}])
 
 
 async def measure(
@@ -145,9 +152,7 @@ async def measure(
     event["cookies"] = []
     model = ModelServer()
     await model.start()
-    provider = {"name": "local", "kind": "openai_compatible", "models": ["m"]}
-    provider["base_url"] = model.base_url
-    environment = {**environment, "TAILRACE_PROVIDERS": json.dumps([provider])}
+    environment = {**environment, "TAILRACE_PROVIDERS": _providers(model.base_url)}
     results: dict[str, list[Start]] = {case.name: [] for case in compared}
     for number in range(rounds + 1):
         for case in compared:
