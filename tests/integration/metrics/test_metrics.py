@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from tailrace import cursor as cursors
 from tailrace import metrics
-from tailrace.http.api import cursor as cursors
 from tailrace.ids import uuid7
 from tailrace.maintenance.partitions import create_partitions
 from tailrace.problems import Problem

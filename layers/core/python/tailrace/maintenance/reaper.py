@@ -17,7 +17,7 @@ from tailrace.db import queries
 from tailrace.db.pool import connect, transaction
 from tailrace.problems import Problem
 from tailrace.providers.base import SENTENCES
-from tailrace.runs.journal import Recovered, recover
+from tailrace.runs.journal import Recovered, alive_key, recover
 from tailrace.runs.ledger import close_run
 from tailrace.settings import Settings
 from tailrace.telemetry.capture import publish
@@ -77,7 +77,7 @@ async def _find_alive(services: "Services", ids: list[UUID]) -> set[UUID] | None
         pipeline = services.redis.pipeline(transaction=False)
         pipeline.info("server")
         for id in ids:
-            pipeline.exists(f"tailrace:run:{id}:alive")
+            pipeline.exists(alive_key(id))
         info, *signs = await pipeline.execute()
     except UNREACHABLE:
         return None

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from tailrace import cursor as cursors
 from tailrace.db import queries
 from tailrace.db.pool import Pool, connect
-from tailrace.http.api import cursor as cursors
 from tailrace.metrics.money import usd
 
 _sql = queries.load("metrics")

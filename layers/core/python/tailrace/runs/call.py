@@ -72,7 +72,7 @@ class Call:
         self.reasoning: list[str] = []
         self.finish: str | None = None
         self._settings = settings
-        self._request_id = request_id
+        self.request_id = request_id
         self._input_preview: str | None = None
         self._prompt = ModelRequest(choice.model, (), max_output_tokens)
         self._response: ResponseStart | None = None
@@ -103,7 +103,7 @@ class Call:
             "conversation_id": self.conversation_id,
             "provider_name": self.choice.provider.name,
             "request_model": self.choice.model,
-            "request_id": self._request_id,
+            "request_id": self.request_id,
             "input_preview": self._input_preview,
             "started_at": self.started_at,
         }
@@ -167,7 +167,7 @@ class Call:
             error_message=preview(error.message, settings.preview_chars) if error else None,
             owner_id=self.owner_id,
             conversation_id=self.conversation_id,
-            request_id=self._request_id,
+            request_id=self.request_id,
             time_to_first_chunk=self.time_to_first_chunk,
             time_per_output_chunk=self._time_per_output_chunk(),
             input_tokens=usage.input_tokens,

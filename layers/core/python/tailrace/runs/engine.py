@@ -60,14 +60,12 @@ class Run:
         call: Call,
         *,
         start_metadata: dict[str, Any],
-        request_id: str,
         title_of: str | None = None,
     ) -> None:
         settings = services.settings
         self.call = call
         self._services = services
         self._metadata = start_metadata
-        self._request_id = request_id
         self._title_of = title_of
         self._title: asyncio.Task[str | None] | None = None
         self._journal = Journal(
@@ -286,7 +284,7 @@ class Run:
                 owner_id=self.call.owner_id,
                 conversation_id=self.call.conversation_id,
                 choice=self.call.choice,
-                request_id=self._request_id,
+                request_id=self.call.request_id,
                 first_message=self._title_of,
             )
         )

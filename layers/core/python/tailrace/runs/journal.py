@@ -90,6 +90,11 @@ class Journal:
         return bool(replies[-1])
 
 
+def alive_key(run_id: UUID) -> str:
+    """Return the key that stands in Valkey while a run shows signs of life."""
+    return _keys(run_id)[1]
+
+
 async def request_cancel(redis: Redis, run_id: UUID, ttl: int) -> None:
     """Raise the flag that the run reads with its next append."""
     await redis.set(_keys(run_id)[2], 1, ex=ttl)

@@ -57,7 +57,6 @@ async def start_user_turn(
         services,
         call,
         start_metadata=_metadata(call, turn.user_message_id),
-        request_id=request_id,
         title_of=text if turn.is_first else None,
     )
 
@@ -82,7 +81,7 @@ async def start_guest_turn(
     call.prepare(prompt.from_branch(messages))
     async with connect(services.pool) as connection:
         await open_run(connection, call.opening(prompt.text_of(messages[-1]["parts"])))
-    return Run(services, call, start_metadata=_metadata(call, None), request_id=request_id)
+    return Run(services, call, start_metadata=_metadata(call, None))
 
 
 def _call(

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from tailrace import cursor as cursors
 from tailrace.conversations import store
-from tailrace.http.api import cursor as cursors
 from tailrace.http.api.deps import CurrentCaller, CurrentServices
 from tailrace.ids import parse_uuid
 from tailrace.problems import not_found

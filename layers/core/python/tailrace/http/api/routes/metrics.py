@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from tailrace import cursor as cursors
 from tailrace import metrics
 from tailrace.auth.identity import Caller
-from tailrace.http.api import cursor as cursors
 from tailrace.http.api.deps import CurrentCaller, CurrentServices
 from tailrace.problems import invalid
 
