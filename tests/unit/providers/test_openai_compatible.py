@@ -21,7 +21,7 @@ from tailrace.providers.openai_compatible import OpenAICompatible
 from tailrace.settings import ProviderSettings
 from tests.support.model_server import Exchange, ModelServer, Script
 
-REQUEST = ModelRequest("m", [PromptMessage("user", "Hi")], max_output_tokens=50)
+REQUEST = ModelRequest("m", [PromptMessage.of_text("user", "Hi")], max_output_tokens=50)
 
 
 @pytest.fixture
@@ -252,5 +252,5 @@ async def test_models_are_asked_of_the_server(provider, model_server) -> None:
         200, b'{"data":[{"id":"a"},{"id":"b"}]}'
     )
 
-    assert await provider.models() == ["a", "b"]
+    assert [model.name for model in await provider.models()] == ["a", "b"]
     assert model_server.exchanges[0].path == "/v1/models"

@@ -4,13 +4,39 @@ A bad setting stops the start with one line that names it, the shape of what it 
 allowed; the value itself is never shown, since it may be a secret.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+Capability = Literal["vision", "documents", "reasoning", "tools"]
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the text is one line fit for a terminal."""
+
+
+class ModelSettings(BaseModel):
+    """A model that a provider is to offer; what is given here wins over what the provider tells.
+
+    Parameters
+    ----------
+    name
+        The provider's own name for it.
+    context_window, output_limit
+        Tokens.
+    capabilities
+        Any of ``vision``, ``documents``, ``reasoning``, ``tools``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    display_name: str | None = Field(default=None, max_length=200)
+    context_window: int | None = Field(default=None, ge=1)
+    output_limit: int | None = Field(default=None, ge=1)
+    capabilities: frozenset[Capability] | None = None
 
 
 class ProviderSettings(BaseModel):
@@ -23,11 +49,16 @@ class ProviderSettings(BaseModel):
     kind
         Adapter, a key of `tailrace.providers.registry.KINDS`.
     base_url
-        Root of the API, version included, such as ``http://127.0.0.1:11434/v1``.
+        Root of the API, version included where the API has it in its path, such as
+        ``http://127.0.0.1:11434/v1``; most kinds know their own.
     api_key
         Sent to ``base_url`` alone.
+    project, location
+        Google Cloud project and location: Gemini is then called through Vertex AI.
+    region
+        AWS region of Bedrock; the function's own by default.
     models
-        Model names offered; empty means that the server is asked for its list.
+        Models offered, by name or as `ModelSettings`; empty means those the provider lists.
     connect_timeout, first_chunk_timeout, chunk_timeout
         Seconds to connect, to the first chunk, and between chunks.
     """
@@ -38,10 +69,20 @@ class ProviderSettings(BaseModel):
     kind: str
     base_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
     api_key: SecretStr | None = None
-    models: tuple[str, ...] = ()
+    project: str | None = None
+    location: str | None = None
+    region: str | None = None
+    models: tuple[ModelSettings, ...] = ()
     connect_timeout: float = Field(default=5.0, gt=0, le=60)
     first_chunk_timeout: float = Field(default=60.0, gt=0, le=600)
     chunk_timeout: float = Field(default=30.0, gt=0, le=600)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _of_names(cls, models: object) -> object:
+        if not isinstance(models, list | tuple):
+            return models
+        return [{"name": model} if isinstance(model, str) else model for model in models]
 
 
 class Settings(BaseSettings):

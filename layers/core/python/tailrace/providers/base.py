@@ -5,9 +5,11 @@ output includes reasoning tokens), errors have a class. It knows nothing of conv
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
+
+from tailrace.settings import Capability
 
 ErrorType = Literal[
     "authentication",
@@ -66,19 +68,97 @@ class ProviderError(Exception):
         return SENTENCES[self.type]
 
 
-class PromptMessage(msgspec.Struct, frozen=True):
-    """One message as a model reads it."""
+ReasoningEffort = Literal["none", "low", "medium", "high"]
 
-    role: Literal["system", "user", "assistant"]
+#: What a provider wants back with a part in the next turn, under the name of its API, such as
+#: ``{"anthropic": {"signature": "…"}}``: AI SDK's ``providerMetadata``. An adapter reads its own.
+ProviderMetadata = dict[str, dict[str, Any]]
+
+
+class TextPart(msgspec.Struct, frozen=True):
+    """Text of a message."""
+
     text: str
+    provider_metadata: ProviderMetadata | None = None
+
+
+class ReasoningPart(msgspec.Struct, frozen=True):
+    """A model's own reasoning in an earlier turn; an adapter that cannot use it leaves it out."""
+
+    text: str
+    provider_metadata: ProviderMetadata | None = None
+
+
+class FilePart(msgspec.Struct, frozen=True):
+    """An image or a document; ``media_type`` is IANA's, such as ``image/png``."""
+
+    media_type: str
+    data: bytes
+    filename: str | None = None
+
+
+PromptPart = TextPart | ReasoningPart | FilePart
+
+
+class PromptMessage(msgspec.Struct, frozen=True):
+    """One message as a model reads it; files stand in a user's messages alone."""
+
+    role: Literal["user", "assistant"]
+    parts: Sequence[PromptPart]
+
+    @classmethod
+    def of_text(cls, role: Literal["user", "assistant"], text: str) -> "PromptMessage":
+        """Return a message of text alone."""
+        return cls(role, (TextPart(text),))
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """One request to one model; ``model`` is the provider's own name for it."""
+    """One request to one model.
+
+    Attributes
+    ----------
+    model
+        The provider's own name for it.
+    messages
+        User and assistant in turn, the last one the user's.
+    max_output_tokens
+        Includes reasoning.
+    system
+        The system prompt.
+    reasoning_effort
+        How much the model is to reason; ``None`` leaves it to the model's default.
+    """
 
     model: str
     messages: Sequence[PromptMessage]
     max_output_tokens: int
+    system: str | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model.
+
+    Attributes
+    ----------
+    name
+        The provider's own name for it.
+    context_window, output_limit
+        Tokens; ``None`` when not known.
+    capabilities
+        What it is known to be able to do.
+    """
+
+    name: str
+    display_name: str | None = None
+    context_window: int | None = None
+    output_limit: int | None = None
+    capabilities: frozenset[Capability] = frozenset()
 
 
 class ResponseStart(msgspec.Struct, frozen=True):
@@ -100,8 +180,22 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class PartMetadata(msgspec.Struct, frozen=True):
+    """Ends the open part of this kind, and says what the provider wants back with it.
+
+    Where no part of the kind is open, it stands for one without text (redacted reasoning).
+    """
+
+    part: Literal["text", "reasoning"]
+    metadata: ProviderMetadata
+
+
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens of the whole call; a later one replaces an earlier one."""
+    """Tokens of the whole call; a later one replaces an earlier one.
+
+    ``input_tokens`` includes what was read from and written to a cache, ``output_tokens``
+    includes reasoning. A count that the provider did not tell is ``None``.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -111,12 +205,16 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The model ended by itself; ``reason`` is the provider's word, such as ``stop``."""
+    """The model ended by itself.
+
+    ``reason`` is ``stop``, ``length``, ``content_filter`` (refusals too) or ``tool_calls``; a word
+    of the provider that means none of these stays as it is.
+    """
 
     reason: str
 
 
-Delta = ResponseStart | TextDelta | ReasoningDelta | Usage | Finish
+Delta = ResponseStart | TextDelta | ReasoningDelta | PartMetadata | Usage | Finish
 
 
 class Provider(Protocol):
@@ -128,7 +226,8 @@ class Provider(Protocol):
         """Call the model; yield, as a list, the deltas that arrived together.
 
         A `Finish` comes before the end; text and reasoning come before it. Closing the generator
-        closes the provider's connection.
+        closes the provider's connection. The adapter bounds the time to connect; whoever reads
+        the stream bounds the waits for its chunks, and tries again where that helps.
 
         Raises
         ------
@@ -137,13 +236,25 @@ class Provider(Protocol):
         """
         ...
 
-    async def models(self) -> list[str]:
-        """Return the names of the models on offer.
+    async def models(self) -> list[ModelInfo]:
+        """Ask the provider which models it has, and what it tells of them.
 
         Raises
         ------
         ProviderError
-            When the provider has to be asked and cannot be.
+            When the provider cannot be asked.
+        """
+        ...
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """Return the input tokens of a request by the provider's own counting.
+
+        ``None`` where the provider has no counting that is cheap and exact.
+
+        Raises
+        ------
+        ProviderError
+            When the provider cannot be asked.
         """
         ...
 

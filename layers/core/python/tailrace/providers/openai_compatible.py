@@ -16,6 +16,7 @@ from tailrace.providers.base import (
     Delta,
     ErrorType,
     Finish,
+    ModelInfo,
     ModelRequest,
     ProviderError,
     ReasoningDelta,
@@ -46,7 +47,7 @@ class OpenAICompatible:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
         body = {
             "model": request.model,
-            "messages": [{"role": m.role, "content": m.text} for m in request.messages],
+            "messages": _messages(request),
             "max_tokens": request.max_output_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -67,9 +68,7 @@ class OpenAICompatible:
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a finish_reason")
 
-    async def models(self) -> list[str]:
-        if self._settings.models:
-            return list(self._settings.models)
+    async def models(self) -> list[ModelInfo]:
         async with self._request("GET", "/models") as response:
             if response.status != 200:
                 raise await _error_of(response)
@@ -78,7 +77,10 @@ class OpenAICompatible:
                     listing = _models_decoder.decode(await response.read())
             except (msgspec.DecodeError, aiohttp.ClientError, TimeoutError) as error:
                 raise ProviderError("protocol", f"GET /models: {error}") from None
-        return [model.id for model in listing.data]
+        return [ModelInfo(name=model.id) for model in listing.data]
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        return None
 
     async def close(self) -> None:
         if self._session is not None:
@@ -138,6 +140,13 @@ class OpenAICompatible:
                 read_bufsize=1 << 18,
             )
         return self._session
+
+
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    messages = [{"role": m.role, "content": m.text} for m in request.messages]
+    if request.system:
+        messages.insert(0, {"role": "system", "content": request.system})
+    return messages
 
 
 class _Delta(msgspec.Struct, gc=False):

@@ -72,7 +72,7 @@ class Providers:
                 for model in await self._models(name):
                     models.append(Model(f"{name}/{model}", name, model, True, None))
             except ProviderError as error:
-                known = self._listed.get(name, (0.0, []))[1] or self._settings[name].models
+                known = self._listed.get(name, (0.0, []))[1]
                 models += [Model(f"{name}/{m}", name, m, False, error.sentence) for m in known]
         return models
 
@@ -114,7 +114,8 @@ class Providers:
     async def _models(self, name: str) -> list[str]:
         read_at, listed = self._listed.get(name, (float("-inf"), []))
         if time.monotonic() - read_at > _LIST_TTL:
-            listed = await self._adapter(name).models()
+            offered = self._settings[name].models or await self._adapter(name).models()
+            listed = [model.name for model in offered]
             self._listed[name] = (time.monotonic(), listed)
         return listed
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from tailrace.providers.base import (
     Delta,
     Finish,
+    ModelInfo,
     ModelRequest,
     ProviderError,
     ReasoningDelta,
@@ -79,8 +80,11 @@ class Scripted:
             # Like a network, hand over to others between two chunks.
             await asyncio.sleep(0)
 
-    async def models(self) -> list[str]:
-        return list(_SCRIPTS)
+    async def models(self) -> list[ModelInfo]:
+        return [ModelInfo(name=name) for name in _SCRIPTS]
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        return None
 
     async def close(self) -> None:
         pass

@@ -24,7 +24,7 @@ def from_branch(branch: Iterable[dict[str, Any]]) -> list[PromptMessage]:
             continue
         if prompt and prompt[-1].role == message["role"]:
             text = f"{prompt.pop().text}\n\n{text}"
-        prompt.append(PromptMessage(message["role"], text))
+        prompt.append(PromptMessage.of_text(message["role"], text))
     return prompt
 
 

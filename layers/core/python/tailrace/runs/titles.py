@@ -64,7 +64,7 @@ async def make_title(
         request_id=request_id,
         max_output_tokens=_MAX_TOKENS,
     )
-    call.prepare([PromptMessage("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
+    call.prepare([PromptMessage.of_text("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
     try:
         async with connect(services.pool) as connection:
             await open_run(connection, call.opening(first_message))
