@@ -1,6 +1,7 @@
 """The adapter of chat completions against a real server that sends exact bytes."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -172,7 +173,7 @@ async def test_refusals_are_classified(provider, model_server, status, body, exp
         (b"data: {not json}\n\n", "protocol"),
         (b'data: {"choices": "wrong"}\n\n', "protocol"),
         (b"<html>\n", "protocol"),
-        (b"x" * ((1 << 20) + 10), "protocol"),
+        (b"x" * ((1 << 22) + 10), "protocol"),
         (b"", "incomplete"),
         (b'data: {"choices":[{"delta":{"content":"half"}}]}\n\n', "incomplete"),
         (b'data: {"error":{"message":"out of memory"}}\n\n', "server_error"),
@@ -212,24 +213,62 @@ async def test_a_server_that_is_not_there_is_a_connection_error(model_server) ->
 
 
 @pytest.mark.parametrize("begin", [False, True])
-async def test_silence_ends_in_a_timeout(model_server, begin) -> None:
+async def test_a_cancelled_wait_closes_the_connection(provider, model_server, begin) -> None:
+    asked = asyncio.Event()
+
     async def script(exchange: Exchange) -> None:
         if begin:
             await exchange.begin_stream()
             await exchange.send_text("one")
+        asked.set()
         await exchange.client_closed.wait()
 
     model_server.script = script
-    adapter = _adapter(
-        model_server, connect_timeout=0.1, first_chunk_timeout=0.1, chunk_timeout=0.1
-    )
+    task = asyncio.create_task(_collect(provider))
+    await asked.wait()
 
-    with pytest.raises(ProviderError) as caught:
-        await _collect(adapter)
+    task.cancel()
 
-    assert caught.value.type == "timeout"
+    with pytest.raises(asyncio.CancelledError):
+        await task
     await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+
+
+async def test_connecting_is_bounded() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        # Connections nobody accepts fill the queue: the next one hangs.
+        waiting = [socket.socket() for _ in range(4)]
+        for other in waiting:
+            other.setblocking(False)
+            other.connect_ex(address)
+        adapter = OpenAICompatible(
+            ProviderSettings(
+                name="local",
+                kind="openai_compatible",
+                base_url=f"http://127.0.0.1:{address[1]}/v1",
+                connect_timeout=0.1,
+            )
+        )
+
+        with pytest.raises(ProviderError) as caught:
+            await _collect(adapter)
+
+        for other in waiting:
+            other.close()
+    assert caught.value.type == "timeout"
     await adapter.close()
+
+
+async def test_signs_of_life_are_told(provider, model_server) -> None:
+    model_server.script = _sending(b": keep-alive\n\n")
+    stream = provider.stream(REQUEST)
+
+    assert await anext(stream) == []
+
+    await stream.aclose()
 
 
 async def test_closing_the_stream_closes_the_connection(provider, model_server) -> None:

@@ -1,0 +1,252 @@
+"""The HTTP of adapters that speak a wire themselves: one session, reads as they arrive, errors.
+
+Called by adapters alone. It never follows a redirect, reads no environment, retries nothing and
+does not bound the waits of a stream: whoever reads the stream does.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from tailrace.providers.base import ErrorType, ProviderError
+from tailrace.settings import ProviderSettings
+
+T = TypeVar("T")
+
+_MAX_ERROR_BODY = 1 << 16
+# An answer that is not a stream: OpenRouter's list of models has a megabyte.
+_MAX_BODY = 1 << 25
+# Seconds for the body of an error, which is worth less than telling that there was one.
+_ERROR_BODY_TIMEOUT = 5.0
+# Seconds worth waiting for the end of a body, against a new connection for the next call.
+_DRAIN = 0.1
+
+_TOO_LONG = re.compile(
+    r"context.*(length|size|window|limit|exceed|overflow)|(length|size|exceed).*context"
+    r"|(prompt|input|request) is too long|token count.*exceeds",
+    re.IGNORECASE | re.DOTALL,
+)
+_BY_STATUS: dict[int, ErrorType] = {
+    401: "authentication",
+    403: "permission",
+    404: "not_found",
+    408: "timeout",
+    429: "rate_limited",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+
+
+class HttpClient:
+    """Connections to one provider, with its key as a bearer token."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, url: str, body: Any = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request; yield the response of one that was accepted.
+
+        The connection is closed on leaving, unless the response was read to its end.
+
+        Parameters
+        ----------
+        body
+            Anything `msgspec.json` encodes.
+
+        Raises
+        ------
+        ProviderError
+            ``connection``, ``timeout`` (to connect), or what `error_of` makes of a status
+            other than 200.
+        """
+        try:
+            response = await self._client().request(
+                method,
+                url,
+                data=msgspec.json.encode(body) if body is not None else None,
+                # A redirect would carry the key to an address nobody configured.
+                allow_redirects=False,
+            )
+        except TimeoutError:
+            limit = self._settings.connect_timeout
+            raise ProviderError("timeout", f"no connection within {limit:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.failure("connection", f"{type(error).__name__}: {error}") from None
+        try:
+            if response.status != 200:
+                content = b""
+                with suppress(TimeoutError, aiohttp.ClientError, OSError):
+                    async with asyncio.timeout(_ERROR_BODY_TIMEOUT):
+                        content = await _read(response, _MAX_ERROR_BODY)
+                error = error_of(response.status, response.headers, content, response.reason or "")
+                raise self.failure(error.type, error.message, error.retry_after)
+            yield response
+        finally:
+            response.close()
+
+    async def reads(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+        """Yield the body as it arrives.
+
+        Raises
+        ------
+        ProviderError
+            ``incomplete`` when the connection breaks before the end.
+        """
+        content = response.content
+        try:
+            while not content.at_eof():
+                yield await content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.failure("incomplete", f"{type(error).__name__}: {error}") from None
+
+    async def fetch(
+        self, method: str, url: str, decoder: msgspec.json.Decoder[T], body: Any = None
+    ) -> T:
+        """Send a request and decode its whole answer, within ``first_chunk_timeout``.
+
+        Raises
+        ------
+        ProviderError
+            As `open`; ``timeout`` for the whole; ``protocol`` for an answer of another shape.
+        """
+        limit = self._settings.first_chunk_timeout
+        try:
+            async with asyncio.timeout(limit), self.open(method, url, body) as response:
+                content = await _read(response, _MAX_BODY)
+        except TimeoutError:
+            raise ProviderError("timeout", f"no answer within {limit:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.failure("connection", f"{type(error).__name__}: {error}") from None
+        try:
+            return decoder.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ProviderError("protocol", f"{method} {url}: {error}") from None
+
+    def failure(
+        self, type: ErrorType, message: str, retry_after: float | None = None
+    ) -> ProviderError:
+        """Return an error whose words do not show the key, should the provider repeat it."""
+        key = self._settings.api_key
+        if key is not None and key.get_secret_value():
+            message = message.replace(key.get_secret_value(), "[key]")
+        return ProviderError(type, message, retry_after=retry_after)
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            headers = {"content-type": "application/json"}
+            if self._settings.api_key is not None:
+                headers["authorization"] = f"Bearer {self._settings.api_key.get_secret_value()}"
+            self._session = aiohttp.ClientSession(
+                headers=headers,
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # Name, address and TLS together.
+                timeout=aiohttp.ClientTimeout(total=None, connect=self._settings.connect_timeout),
+                read_bufsize=1 << 18,
+            )
+        return self._session
+
+
+async def drain(response: aiohttp.ClientResponse) -> None:
+    """Read what follows the last event, so that the connection can serve the next call."""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_DRAIN):
+            await response.content.read()
+
+
+def error_of(
+    status: int, headers: Mapping[str, str], body: bytes, reason: str = ""
+) -> ProviderError:
+    """Return the error that a response stands for, with the seconds it asks to wait."""
+    try:
+        value = msgspec.json.decode(body)
+        message = message_in(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = body[:200].decode("utf-8", "replace")
+    message = message or reason
+    return ProviderError(
+        classify(status, message),
+        f"HTTP {status}: {message}",
+        retry_after=retry_after(headers),
+    )
+
+
+def classify(status: int, message: str) -> ErrorType:
+    """Return the class of a failure by its HTTP status and the provider's words."""
+    if status in (400, 413, 422) and _TOO_LONG.search(message):
+        return "context_length"
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 400 <= status < 500:
+        return "invalid_request"
+    return "server_error" if status >= 500 else "protocol"
+
+
+def message_in(value: Any) -> str:
+    """Find the sentence in ``{"error": {"message": …}}`` and its variants."""
+    while isinstance(value, dict | list):
+        if isinstance(value, list):
+            value = value[0] if value else ""
+        else:
+            value = value.get("error") or value.get("message") or value.get("detail") or ""
+    return str(value)[:500]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that ``retry-after-ms`` or ``retry-after`` (seconds or a date) asks for.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value else None
+    except ValueError:
+        return None
+    # NaN and infinity are numbers to float(), and no time to wait.
+    return number if number is not None and 0 <= number < 1e9 else None
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body to its end; what is longer than `limit` is cut there."""
+    pieces: list[bytes] = []
+    size = 0
+    while size < limit:
+        piece = await response.content.readany()
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)[:limit]
