@@ -30,8 +30,13 @@ class Payloads:
             if line.startswith(b"data:"):
                 payloads.append(line[5:].strip())
             elif line.startswith((b"{", b"<")):
-                self.failure = ProviderError("protocol", "the answer is not an event stream")
-                return payloads
+                return self._fail(payloads, "the answer is not an event stream")
+        if self._rest.startswith((b"{", b"<")):
+            return self._fail(payloads, "the answer is not an event stream")
         if len(self._rest) > _MAX_LINE:
-            self.failure = ProviderError("protocol", "a line of the stream is too long")
+            return self._fail(payloads, "a line of the stream is too long")
+        return payloads
+
+    def _fail(self, payloads: list[bytes], message: str) -> list[bytes]:
+        self.failure = ProviderError("protocol", message)
         return payloads

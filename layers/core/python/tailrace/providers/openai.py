@@ -1,0 +1,360 @@
+"""OpenAI's Responses API.
+
+Responses rather than chat completions: only there do reasoning models tell summaries of their
+reasoning, and take it back (encrypted, nothing stored at OpenAI) in the next turn. The wire is
+decoded here rather than by the typed SDK, which takes over a second to import and several times
+as long per event. It calls no tools and keeps no conversation at OpenAI.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+
+from tailrace.providers.base import (
+    Delta,
+    ErrorType,
+    FilePart,
+    Finish,
+    ModelInfo,
+    ModelRequest,
+    PartMetadata,
+    PromptMessage,
+    ProviderError,
+    ReasoningDelta,
+    ReasoningPart,
+    ResponseStart,
+    TextDelta,
+    TextPart,
+    Usage,
+)
+from tailrace.providers.files import IMAGE_TYPES, data_url, not_taken, text_of
+from tailrace.providers.http import HttpClient, classify, drain, message_in
+from tailrace.providers.sse import Payloads
+from tailrace.settings import Capability, ProviderSettings
+
+_BASE_URL = "https://api.openai.com/v1"
+
+# Of the models that the API lists: those that answer no text request.
+# https://platform.openai.com/docs/models
+_NO_CHAT = re.compile(
+    r"embedding|whisper|tts|dall-e|moderation|image|realtime|audio|transcribe|translate|sora"
+    r"|babbage|davinci|instruct|search-api"
+)
+_NO_REASONING = re.compile(r"(ft:)?(gpt-3|gpt-4|gpt-5-chat|chatgpt-)")
+_NO_FILES = re.compile(r"(ft:)?(gpt-3|gpt-4($|-\d)|o1-mini|o1-preview|o3-mini)")
+# The least reasoning of the models whose reasoning cannot be turned off.
+_LEAST_EFFORT = (
+    (re.compile(r"o\d"), "low"),
+    (re.compile(r"gpt-5(-mini|-nano)?($|-\d)"), "minimal"),
+    (re.compile(r"gpt-5-"), "low"),
+)
+
+_BY_CODE: dict[str, ErrorType] = {
+    "context_length_exceeded": "context_length",
+    "insufficient_quota": "rate_limited",
+    "invalid_api_key": "authentication",
+    "model_not_found": "not_found",
+    "overloaded_error": "overloaded",
+    "rate_limit_exceeded": "rate_limited",
+    "server_error": "server_error",
+    "server_is_overloaded": "overloaded",
+    "slow_down": "overloaded",
+    "vector_store_timeout": "timeout",
+}
+_OF_THE_REQUEST = re.compile(r"invalid|image|unsupported|policy|data_residency")
+_TRY_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
+
+_INCOMPLETE_REASONS = {"max_output_tokens": "length"}
+
+
+class OpenAI:
+    """OpenAI, or a server that speaks its Responses API at ``base_url``."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        self._base_url = (settings.base_url or _BASE_URL).rstrip("/")
+        self._http = HttpClient(settings)
+        self._told = {
+            model.name: model.capabilities
+            for model in settings.models
+            if model.capabilities is not None
+        }
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
+        reasons = "reasoning" in self._capabilities(request.model)
+        body = _prompt(request, reasons) | {
+            "max_output_tokens": request.max_output_tokens,
+            "stream": True,
+            "store": False,
+        }
+        if reasons:
+            body["include"] = ["reasoning.encrypted_content"]
+        decoder = _EventDecoder()
+        async with self._http.open("POST", f"{self._base_url}/responses", body) as response:
+            async for data in self._http.reads(response):
+                yield decoder.feed(data)
+                failure = decoder.failure
+                if failure is not None:
+                    raise self._http.failure(failure.type, failure.message, failure.retry_after)
+                if decoder.finished:
+                    await drain(response)
+                    return
+        raise ProviderError("incomplete", "the stream ended before the response was completed")
+
+    async def models(self) -> list[ModelInfo]:
+        listing = await self._http.fetch("GET", f"{self._base_url}/models", _models_decoder)
+        return [
+            ModelInfo(name=model.id, capabilities=self._capabilities(model.id))
+            for model in listing.data
+            if not _NO_CHAT.search(model.id)
+        ]
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """Ask ``POST /responses/input_tokens``."""
+        body = _prompt(request, "reasoning" in self._capabilities(request.model))
+        url = f"{self._base_url}/responses/input_tokens"
+        return (await self._http.fetch("POST", url, _count_decoder, body)).input_tokens
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def _capabilities(self, model: str) -> frozenset[Capability]:
+        """Return what the settings say of a model, else what its family is documented to do."""
+        if model in self._told:
+            return self._told[model]
+        capabilities: set[Capability] = {"tools"}
+        if not _NO_REASONING.match(model):
+            capabilities.add("reasoning")
+        if not _NO_FILES.match(model):
+            capabilities |= {"vision", "documents"}
+        return frozenset(capabilities)
+
+
+def _prompt(request: ModelRequest, reasons: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": [item for message in request.messages for item in _items(message)],
+    }
+    if request.system:
+        body["instructions"] = request.system
+    if reasons and request.reasoning_effort == "none":
+        least = (effort for family, effort in _LEAST_EFFORT if family.match(request.model))
+        body["reasoning"] = {"effort": next(least, "none")}
+    elif reasons and request.reasoning_effort is not None:
+        body["reasoning"] = {"effort": request.reasoning_effort, "summary": "auto"}
+    return body
+
+
+def _items(message: PromptMessage) -> list[dict[str, Any]]:
+    if message.role == "user":
+        return [{"role": "user", "content": [_content(part) for part in message.parts]}]
+    items: list[dict[str, Any]] = []
+    for part in message.parts:
+        ours = getattr(part, "provider_metadata", None) or {}
+        metadata = ours.get("openai", {})
+        if isinstance(part, TextPart) and part.text:
+            item = {"role": "assistant", "content": part.text}
+            if "phase" in metadata:
+                item["phase"] = metadata["phase"]
+            items.append(item)
+        elif isinstance(part, ReasoningPart) and "reasoningEncryptedContent" in metadata:
+            items.append(
+                {
+                    "type": "reasoning",
+                    "id": metadata.get("itemId"),
+                    "encrypted_content": metadata["reasoningEncryptedContent"],
+                    "summary": [{"type": "summary_text", "text": part.text}] if part.text else [],
+                }
+            )
+    return items
+
+
+def _content(part: TextPart | ReasoningPart | FilePart) -> dict[str, Any]:
+    if not isinstance(part, FilePart):
+        return {"type": "input_text", "text": part.text}
+    if part.media_type in IMAGE_TYPES:
+        return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+    if part.media_type == "application/pdf":
+        filename = part.filename or "document.pdf"
+        return {"type": "input_file", "filename": filename, "file_data": data_url(part)}
+    if part.media_type.startswith("text/"):
+        return {"type": "input_text", "text": text_of(part)}
+    raise not_taken(part)
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+    def normalised(self) -> Usage:
+        """OpenAI's counts already include cached and reasoning tokens."""
+        input, output = self.input_tokens_details, self.output_tokens_details
+        return Usage(
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cache_read_input_tokens=input.cached_tokens if input else None,
+            cache_write_input_tokens=input.cache_write_tokens if input else None,
+            reasoning_output_tokens=output.reasoning_tokens if output else None,
+        )
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+    type: str | None = None
+    message: str = ""
+
+
+class _IncompleteDetails(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+    error: _Error | None = None
+    incomplete_details: _IncompleteDetails | None = None
+
+
+class _Item(msgspec.Struct):
+    type: str = ""
+    id: str | None = None
+    encrypted_content: str | None = None
+    phase: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    """The fields of all events that mean something here; ``delta`` stands in the frequent ones."""
+
+    type: str
+    delta: Any = None
+    summary_index: int = 0
+    response: _Response | None = None
+    item: _Item | None = None
+    error: _Error | None = None
+    code: str | int | None = None
+    message: str | None = None
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _ModelList(msgspec.Struct):
+    data: list[_Model]
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+_event_decoder = msgspec.json.Decoder(_Event)
+_models_decoder = msgspec.json.Decoder(_ModelList)
+_count_decoder = msgspec.json.Decoder(_Count)
+
+
+class _EventDecoder:
+    """Bytes of the event stream in, deltas out.
+
+    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
+    lost.
+    """
+
+    def __init__(self) -> None:
+        self.failure: ProviderError | None = None
+        self.finished = False
+        self._payloads = Payloads()
+        self._refused = False
+        self._called_tools = False
+
+    def feed(self, data: bytes) -> list[Delta]:
+        deltas: list[Delta] = []
+        try:
+            for payload in self._payloads.feed(data):
+                event = _event_decoder.decode(payload)
+                if event.type == "response.output_text.delta":
+                    deltas.append(TextDelta(event.delta))
+                else:
+                    self._read(event, deltas)
+            self.failure = self._payloads.failure
+        except ProviderError as error:
+            self.failure = error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.failure = ProviderError("protocol", str(error))
+        return deltas
+
+    def _read(self, event: _Event, deltas: list[Delta]) -> None:
+        match event.type:
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                deltas.append(ReasoningDelta(event.delta))
+            case "response.reasoning_summary_part.added" if event.summary_index > 0:
+                deltas.append(ReasoningDelta("\n\n"))
+            case "response.refusal.delta":
+                self._refused = True
+                deltas.append(TextDelta(event.delta))
+            case "response.created" if event.response is not None:
+                deltas.append(ResponseStart(event.response.id, event.response.model))
+            case "response.output_item.done" if event.item is not None:
+                self._end_item(event.item, deltas)
+            case "response.completed" | "response.incomplete" if event.response is not None:
+                self._finish(event.response, deltas)
+            case "response.failed":
+                response = event.response or _Response()
+                if response.usage is not None:
+                    deltas.append(response.usage.normalised())
+                raise _error_of(response.error or _Error(message="the response failed"))
+            case "error":
+                raise _error_of(event.error or _Error(event.code, None, event.message or ""))
+
+    def _end_item(self, item: _Item, deltas: list[Delta]) -> None:
+        if item.type == "reasoning" and item.encrypted_content:
+            metadata = {"itemId": item.id, "reasoningEncryptedContent": item.encrypted_content}
+            deltas.append(PartMetadata("reasoning", {"openai": metadata}))
+        elif item.type == "message" and item.phase:
+            metadata = {"itemId": item.id, "phase": item.phase}
+            deltas.append(PartMetadata("text", {"openai": metadata}))
+        elif item.type in ("function_call", "custom_tool_call"):
+            self._called_tools = True
+
+    def _finish(self, response: _Response, deltas: list[Delta]) -> None:
+        self.finished = True
+        if response.usage is not None:
+            deltas.append(response.usage.normalised())
+        reason = response.incomplete_details.reason if response.incomplete_details else None
+        if reason is not None:
+            reason = _INCOMPLETE_REASONS.get(reason, reason)
+        elif self._refused:
+            reason = "content_filter"
+        else:
+            reason = "tool_calls" if self._called_tools else "stop"
+        deltas.append(Finish(reason))
+
+
+def _error_of(error: _Error) -> ProviderError:
+    code = str(error.code or error.type or "")
+    message = message_in(error.message) or code
+    type = _BY_CODE.get(code)
+    if type is None and code.isdecimal():
+        type = classify(int(code), message)
+    elif type is None and classify(400, message) == "context_length":
+        type = "context_length"
+    elif type is None:
+        type = "invalid_request" if _OF_THE_REQUEST.search(code) else "server_error"
+    wait = _TRY_AGAIN_IN.search(message)
+    retry_after = float(wait[1]) / (1000 if wait[2] == "ms" else 1) if wait else None
+    return ProviderError(type, f"{code}: {message}" if code else message, retry_after=retry_after)
