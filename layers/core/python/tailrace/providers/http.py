@@ -7,7 +7,7 @@ does not bound the waits of a stream: whoever reads the stream does.
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -79,37 +79,14 @@ class HttpClient:
                 # A redirect would carry the key to an address nobody configured.
                 allow_redirects=False,
             )
-        except TimeoutError:
-            limit = self._settings.connect_timeout
-            raise ProviderError("timeout", f"no connection within {limit:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise self.failure("connection", f"{type(error).__name__}: {error}") from None
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise not_reached(self._settings, error) from None
         try:
             if response.status != 200:
-                content = b""
-                with suppress(TimeoutError, aiohttp.ClientError, OSError):
-                    async with asyncio.timeout(_ERROR_BODY_TIMEOUT):
-                        content = await _read(response, _MAX_ERROR_BODY)
-                error = error_of(response.status, response.headers, content, response.reason or "")
-                raise self.failure(error.type, error.message, error.retry_after)
+                raise self.without_key(await refusal_of(response))
             yield response
         finally:
             response.close()
-
-    async def reads(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
-        """Yield the body as it arrives.
-
-        Raises
-        ------
-        ProviderError
-            ``incomplete`` when the connection breaks before the end.
-        """
-        content = response.content
-        try:
-            while not content.at_eof():
-                yield await content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise self.failure("incomplete", f"{type(error).__name__}: {error}") from None
 
     async def fetch(
         self, method: str, url: str, decoder: msgspec.json.Decoder[T], body: Any = None
@@ -128,20 +105,15 @@ class HttpClient:
         except TimeoutError:
             raise ProviderError("timeout", f"no answer within {limit:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise self.failure("connection", f"{type(error).__name__}: {error}") from None
+            raise not_reached(self._settings, error) from None
         try:
             return decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProviderError("protocol", f"{method} {url}: {error}") from None
 
-    def failure(
-        self, type: ErrorType, message: str, retry_after: float | None = None
-    ) -> ProviderError:
-        """Return an error whose words do not show the key, should the provider repeat it."""
-        key = self._settings.api_key
-        if key is not None and key.get_secret_value():
-            message = message.replace(key.get_secret_value(), "[key]")
-        return ProviderError(type, message, retry_after=retry_after)
+    def without_key(self, error: ProviderError) -> ProviderError:
+        """Return the error, its words not showing the key, should the provider repeat it."""
+        return without_key(self._settings, error)
 
     async def close(self) -> None:
         """Close idle connections."""
@@ -154,15 +126,42 @@ class HttpClient:
             headers = {"content-type": "application/json"}
             if self._settings.api_key is not None:
                 headers["authorization"] = f"Bearer {self._settings.api_key.get_secret_value()}"
-            self._session = aiohttp.ClientSession(
-                headers=headers,
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # Name, address and TLS together.
-                timeout=aiohttp.ClientTimeout(total=None, connect=self._settings.connect_timeout),
-                read_bufsize=1 << 18,
-            )
+            self._session = new_session(self._settings, headers)
         return self._session
+
+
+def new_session(
+    settings: ProviderSettings,
+    headers: Mapping[str, str] | None = None,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+) -> aiohttp.ClientSession:
+    """Return a session that keeps connections, no cookies, and reads nothing of the environment."""
+    return aiohttp.ClientSession(
+        headers=headers,
+        middlewares=middlewares,
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Name, address and TLS together.
+        timeout=aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout),
+        trust_env=False,
+        read_bufsize=1 << 18,
+    )
+
+
+async def reads(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    """Yield the body as it arrives.
+
+    Raises
+    ------
+    ProviderError
+        ``incomplete`` when the connection breaks before the end.
+    """
+    content = response.content
+    try:
+        while not content.at_eof():
+            yield await content.readany()
+    except (aiohttp.ClientError, OSError) as error:
+        raise ProviderError("incomplete", f"{type(error).__name__}: {error}") from None
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
@@ -170,6 +169,38 @@ async def drain(response: aiohttp.ClientResponse) -> None:
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout(_DRAIN):
             await response.content.read()
+
+
+def not_reached(
+    settings: ProviderSettings, error: TimeoutError | aiohttp.ClientError | OSError
+) -> ProviderError:
+    """Return what a request is that got no response at all."""
+    if isinstance(error, TimeoutError):
+        return ProviderError("timeout", f"no connection within {settings.connect_timeout:g} s")
+    return ProviderError("connection", f"{type(error).__name__}: {error}")
+
+
+def without_key(settings: ProviderSettings, error: ProviderError) -> ProviderError:
+    """Return the error, its words not showing the key, should the provider repeat it."""
+    key = settings.api_key.get_secret_value() if settings.api_key is not None else ""
+    if not key or key not in error.message:
+        return error
+    message = error.message.replace(key, "[key]")
+    return ProviderError(error.type, message, retry_after=error.retry_after)
+
+
+async def refusal_of(response: aiohttp.ClientResponse) -> ProviderError:
+    """Read a response that is no 200, and return the error it stands for."""
+    body = await error_body(response)
+    return error_of(response.status, response.headers, body, response.reason or "")
+
+
+async def error_body(response: aiohttp.ClientResponse) -> bytes:
+    """Return as much of the body as an error is worth waiting for."""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_ERROR_BODY_TIMEOUT):
+            return await _read(response, _MAX_ERROR_BODY)
+    return b""
 
 
 def error_of(

@@ -32,7 +32,7 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.files import IMAGE_TYPES, data_url, not_taken, text_of
-from tailrace.providers.http import HttpClient, classify, drain, message_in
+from tailrace.providers.http import HttpClient, classify, drain, message_in, reads
 from tailrace.providers.sse import Payloads
 from tailrace.settings import Capability, ProviderSettings
 
@@ -95,11 +95,10 @@ class OpenAI:
             body["include"] = ["reasoning.encrypted_content"]
         decoder = _EventDecoder()
         async with self._http.open("POST", f"{self._base_url}/responses", body) as response:
-            async for data in self._http.reads(response):
+            async for data in reads(response):
                 yield decoder.feed(data)
-                failure = decoder.failure
-                if failure is not None:
-                    raise self._http.failure(failure.type, failure.message, failure.retry_after)
+                if decoder.failure is not None:
+                    raise self._http.without_key(decoder.failure)
                 if decoder.finished:
                     await drain(response)
                     return
@@ -241,7 +240,7 @@ class _Item(msgspec.Struct):
 class _Event(msgspec.Struct, gc=False):
     """The fields of all events that mean something here; ``delta`` stands in the frequent ones."""
 
-    type: str
+    type: str = ""
     delta: Any = None
     summary_index: int = 0
     response: _Response | None = None
@@ -318,7 +317,7 @@ class _EventDecoder:
                 if response.usage is not None:
                     deltas.append(response.usage.normalised())
                 raise _error_of(response.error or _Error(message="the response failed"))
-            case "error":
+            case "error" | "":
                 raise _error_of(event.error or _Error(event.code, None, event.message or ""))
 
     def _end_item(self, item: _Item, deltas: list[Delta]) -> None:

@@ -20,7 +20,7 @@ from tailrace.providers.base import (
     TextDelta,
     Usage,
 )
-from tailrace.providers.http import HttpClient, drain, message_in
+from tailrace.providers.http import HttpClient, drain, message_in, reads
 from tailrace.providers.sse import Payloads
 from tailrace.settings import ProviderSettings
 
@@ -45,10 +45,10 @@ class OpenAICompatible:
         }
         decoder = _ChunkDecoder()
         async with self._http.open("POST", f"{self._base_url}/chat/completions", body) as response:
-            async for data in self._http.reads(response):
+            async for data in reads(response):
                 yield decoder.feed(data)
                 if decoder.failure is not None:
-                    raise self._http.failure(decoder.failure.type, decoder.failure.message)
+                    raise self._http.without_key(decoder.failure)
                 if decoder.done:
                     await drain(response)
                     return

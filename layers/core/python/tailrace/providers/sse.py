@@ -1,42 +1,60 @@
 """Server-sent events as model APIs use them: one JSON value on one ``data:`` line.
 
-Called by adapters with the bytes as they arrive. It never decodes a payload and never raises.
+Called by adapters with the bytes as they arrive. It never looks into a payload and never raises.
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
+import msgspec
+
 from tailrace.providers.base import ProviderError
 
-# A line longer than this is no event of a model API, but for one that carries a whole answer.
+# The longest line is the one that repeats a whole answer at its end.
 _MAX_LINE = 1 << 22
 
 
 class Payloads:
     """Bytes in, payloads of ``data:`` lines out; keeps the incomplete last line.
 
-    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
-    lost.
+    An error that stands as plain JSON where an event was due is a payload as well. A `failure` is
+    kept rather than raised, so that what came before it in the same bytes is not lost.
     """
 
     def __init__(self) -> None:
         self.failure: ProviderError | None = None
         self._rest = b""
+        self._stray = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads that are complete, without the space around them."""
+        if self._stray:
+            return self._read_stray(data)
         lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = lines.pop()
         payloads: list[bytes] = []
-        for line in lines:
+        for at, line in enumerate(lines):
             if line.startswith(b"data:"):
                 payloads.append(line[5:].strip())
             elif line.startswith((b"{", b"<")):
-                return self._fail(payloads, "the answer is not an event stream")
+                return payloads + self._read_stray(b"\n".join([*lines[at:], self._rest]))
         if self._rest.startswith((b"{", b"<")):
-            return self._fail(payloads, "the answer is not an event stream")
+            return payloads + self._read_stray(self._rest)
         if len(self._rest) > _MAX_LINE:
-            return self._fail(payloads, "a line of the stream is too long")
+            self._fail("a line of the stream is too long")
         return payloads
 
-    def _fail(self, payloads: list[bytes], message: str) -> list[bytes]:
+    def _read_stray(self, data: bytes) -> list[bytes]:
+        self._stray += data
+        if self._stray.startswith(b"<") or len(self._stray) > _MAX_LINE:
+            self._fail("the answer is not an event stream")
+            return []
+        try:
+            value = msgspec.json.decode(self._stray)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return []
+        if isinstance(value, dict) and "error" in value:
+            return [self._stray]
+        self._fail("the answer is not an event stream")
+        return []
+
+    def _fail(self, message: str) -> None:
         self.failure = ProviderError("protocol", message)
-        return payloads
