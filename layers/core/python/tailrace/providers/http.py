@@ -130,6 +130,20 @@ class HttpClient:
         return self._session
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Bounds connecting (name, address and TLS together), whatever a request says of timeouts."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit=0, keepalive_timeout=30)
+        self._seconds = limit
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout
+    ) -> Any:
+        async with asyncio.timeout(self._seconds):
+            return await super().connect(req, traces, timeout)
+
+
 def new_session(
     settings: ProviderSettings,
     headers: Mapping[str, str] | None = None,
@@ -139,10 +153,9 @@ def new_session(
     return aiohttp.ClientSession(
         headers=headers,
         middlewares=middlewares,
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        connector=_Connector(settings.connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
-        # Name, address and TLS together.
-        timeout=aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout),
+        timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
         read_bufsize=1 << 18,
     )
