@@ -16,7 +16,6 @@ import msgspec
 
 from tailrace.providers.base import (
     Delta,
-    ErrorType,
     FilePart,
     Finish,
     ModelInfo,
@@ -32,7 +31,8 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.files import IMAGE_TYPES, data_url, not_taken, text_of
-from tailrace.providers.http import HttpClient, classify, drain, message_in, reads
+from tailrace.providers.http import HttpClient, drain, reads
+from tailrace.providers.openai_errors import error_in_stream
 from tailrace.providers.sse import Payloads
 from tailrace.settings import Capability, ProviderSettings
 
@@ -52,21 +52,6 @@ _LEAST_EFFORT = (
     (re.compile(r"gpt-5(-mini|-nano)?($|-\d)"), "minimal"),
     (re.compile(r"gpt-5-"), "low"),
 )
-
-_BY_CODE: dict[str, ErrorType] = {
-    "context_length_exceeded": "context_length",
-    "insufficient_quota": "rate_limited",
-    "invalid_api_key": "authentication",
-    "model_not_found": "not_found",
-    "overloaded_error": "overloaded",
-    "rate_limit_exceeded": "rate_limited",
-    "server_error": "server_error",
-    "server_is_overloaded": "overloaded",
-    "slow_down": "overloaded",
-    "vector_store_timeout": "timeout",
-}
-_OF_THE_REQUEST = re.compile(r"invalid|image|unsupported|policy|data_residency")
-_TRY_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
 _INCOMPLETE_REASONS = {"max_output_tokens": "length"}
 
@@ -212,12 +197,6 @@ class _Usage(msgspec.Struct):
         )
 
 
-class _Error(msgspec.Struct):
-    code: str | int | None = None
-    type: str | None = None
-    message: str = ""
-
-
 class _IncompleteDetails(msgspec.Struct):
     reason: str | None = None
 
@@ -226,7 +205,7 @@ class _Response(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     usage: _Usage | None = None
-    error: _Error | None = None
+    error: dict[str, Any] | None = None
     incomplete_details: _IncompleteDetails | None = None
 
 
@@ -245,7 +224,7 @@ class _Event(msgspec.Struct, gc=False):
     summary_index: int = 0
     response: _Response | None = None
     item: _Item | None = None
-    error: _Error | None = None
+    error: dict[str, Any] | str | None = None
     code: str | int | None = None
     message: str | None = None
 
@@ -316,9 +295,10 @@ class _EventDecoder:
                 response = event.response or _Response()
                 if response.usage is not None:
                     deltas.append(response.usage.normalised())
-                raise _error_of(response.error or _Error(message="the response failed"))
+                raise error_in_stream(response.error or "the response failed")
             case "error" | "":
-                raise _error_of(event.error or _Error(event.code, None, event.message or ""))
+                told = {"code": event.code, "message": event.message}
+                raise error_in_stream(event.error or told)
 
     def _end_item(self, item: _Item, deltas: list[Delta]) -> None:
         if item.type == "reasoning" and item.encrypted_content:
@@ -342,18 +322,3 @@ class _EventDecoder:
         else:
             reason = "tool_calls" if self._called_tools else "stop"
         deltas.append(Finish(reason))
-
-
-def _error_of(error: _Error) -> ProviderError:
-    code = str(error.code or error.type or "")
-    message = message_in(error.message) or code
-    type = _BY_CODE.get(code)
-    if type is None and code.isdecimal():
-        type = classify(int(code), message)
-    elif type is None and classify(400, message) == "context_length":
-        type = "context_length"
-    elif type is None:
-        type = "invalid_request" if _OF_THE_REQUEST.search(code) else "server_error"
-    wait = _TRY_AGAIN_IN.search(message)
-    retry_after = float(wait[1]) / (1000 if wait[2] == "ms" else 1) if wait else None
-    return ProviderError(type, f"{code}: {message}" if code else message, retry_after=retry_after)
