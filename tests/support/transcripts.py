@@ -71,9 +71,20 @@ def play(kind: str, case: str) -> Script:
     kind
         A folder of ``tests/events/providers``.
     case
-        A file of that folder, without its ending.
+        A file of that folder, without its ending; for a case of several requests there is one for
+        each, named ``<case>.<last step of the request's path>``.
     """
-    return Transcript.read(next((FOLDER / kind).glob(f"{case}.[es]*"))).play
+
+    async def script(exchange: Exchange) -> None:
+        step = exchange.path.partition("?")[0].rpartition("/")[2]
+        for name in (f"{case}.{step}", case):
+            for ending in ("sse", "events"):
+                path = FOLDER / kind / f"{name}.{ending}"
+                if path.exists():
+                    return await Transcript.read(path).play(exchange)
+        raise FileNotFoundError(f"{kind} has no transcript {case}")
+
+    return script
 
 
 async def hang(exchange: Exchange) -> None:

@@ -67,6 +67,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "anthropic": Kind("tailrace.providers.anthropic:Anthropic", "", {}),
+    "bedrock": Kind("tailrace.providers.bedrock:Bedrock", "", {"region": "eu-central-1"}),
 }
 
 #: What every kind that calls a server must have a transcript of.

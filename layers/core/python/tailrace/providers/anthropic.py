@@ -7,7 +7,6 @@ https://platform.claude.com/docs/en/api/messages
 
 import asyncio
 import base64
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -38,6 +37,7 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
+from tailrace.providers.claude import thinking
 from tailrace.providers.http import classify, error_of
 from tailrace.settings import Capability, ProviderSettings
 
@@ -55,14 +55,6 @@ _MODELS = 1000
 
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _CACHED = {"type": "ephemeral"}
-
-# Models before 4.6 think within a budget of tokens; later ones by themselves, to an effort.
-# https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting
-_BUDGETED = re.compile(r"claude-(3-7-|(opus|sonnet|haiku)-4(-[015])?(-\d{8})?$)")
-_WITHOUT_THINKING = re.compile(r"claude-(2|instant|3-(5-)?(opus|sonnet|haiku))")
-_ALWAYS_THINKING = re.compile(r"claude-(fable|mythos)-")
-_BUDGETS = {"low": 2048, "medium": 8192, "high": 32_768}
-_MIN_BUDGET = 1024
 
 _REASONS = {
     "end_turn": "stop",
@@ -211,7 +203,7 @@ def _body(request: ModelRequest) -> dict[str, Any]:
     if not messages:
         raise ProviderError("invalid_request", "the conversation has nothing to send")
     messages[-1]["content"][-1]["cache_control"] = _CACHED
-    body: dict[str, Any] = {"model": request.model, "messages": messages, **_thinking(request)}
+    body: dict[str, Any] = {"model": request.model, "messages": messages, **thinking(request)}
     if request.system:
         body["system"] = [{"type": "text", "text": request.system, "cache_control": _CACHED}]
     return body
@@ -262,28 +254,6 @@ def _file(part: FilePart) -> dict[str, Any]:
 def _base64(part: FilePart) -> dict[str, str]:
     data = base64.b64encode(part.data).decode("ascii")
     return {"type": "base64", "media_type": part.media_type, "data": data}
-
-
-def _thinking(request: ModelRequest) -> dict[str, Any]:
-    """Return the API's own control of reasoning for this model."""
-    effort, model = request.reasoning_effort, request.model
-    if effort is None or _WITHOUT_THINKING.match(model):
-        return {}
-    if effort == "none":
-        if _ALWAYS_THINKING.match(model):
-            return {"output_config": {"effort": "low"}}
-        return {"thinking": {"type": "disabled"}}
-    if _BUDGETED.match(model):
-        # A quarter is left for the answer.
-        budget = min(_BUDGETS[effort], request.max_output_tokens * 3 // 4)
-        if budget < _MIN_BUDGET:
-            return {}
-        return {"thinking": {"type": "enabled", "budget_tokens": budget}}
-    return {
-        # The newest models keep their thinking to themselves unless asked.
-        "thinking": {"type": "adaptive", "display": "summarized"},
-        "output_config": {"effort": effort},
-    }
 
 
 class _Block(msgspec.Struct, gc=False):

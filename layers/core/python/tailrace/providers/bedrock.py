@@ -1,0 +1,669 @@
+"""Amazon Bedrock's Converse API, through boto3 in a thread of its own for each stream.
+
+boto3 finds the credentials (the function's role), signs and reads refusals; the frames of the
+event stream are decoded here. The event loop never waits for it, and leaving a stream shuts its
+socket. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+"""
+
+import asyncio
+import base64
+import re
+import socket
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import boto3.session
+import msgspec
+import urllib3
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.eventstream import EventStreamBuffer, EventStreamMessage, ParserError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.httpsession import get_cert_path
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+from urllib3.util import parse_url
+
+from tailrace.providers.base import (
+    Delta,
+    ErrorType,
+    FilePart,
+    Finish,
+    ModelInfo,
+    ModelRequest,
+    PartMetadata,
+    PromptPart,
+    ProviderError,
+    ReasoningDelta,
+    ReasoningPart,
+    ResponseStart,
+    TextDelta,
+    TextPart,
+    Usage,
+)
+from tailrace.providers.claude import can_think, thinking
+from tailrace.providers.http import classify, retry_after
+from tailrace.settings import Capability, ProviderSettings
+
+T = TypeVar("T")
+
+# Metadata of parts under the name of this API.
+_API = "bedrock"
+# Reads that may wait for whoever reads the stream; the thread pauses beyond.
+_READS_AHEAD = 64
+# Idle connections kept for the next call.
+_IDLE = 16
+
+_IMAGES = {
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/gif": "gif",
+    "image/webp": "webp",
+}
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/markdown": "md",
+}
+_CACHE_POINT = {"cachePoint": {"type": "default"}}
+
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "refusal": "content_filter",
+}
+# Where the name of an error says more than its status.
+# https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
+_BY_NAME: dict[str, ErrorType] = {
+    "expiredtoken": "authentication",
+    "expiredtokenexception": "authentication",
+    "incompletesignature": "authentication",
+    "invalidclienttokenid": "authentication",
+    "invalidsignatureexception": "authentication",
+    "missingauthenticationtoken": "authentication",
+    "notauthorized": "authentication",
+    "unrecognizedclientexception": "authentication",
+    "internalserverexception": "server_error",
+    "modelerrorexception": "server_error",
+    "modelnotreadyexception": "overloaded",
+    "modelstreamerrorexception": "server_error",
+    "modeltimeoutexception": "timeout",
+    "servicequotaexceededexception": "rate_limited",
+    "serviceunavailableexception": "overloaded",
+    "throttlingexception": "rate_limited",
+}
+
+
+class Bedrock:
+    """Bedrock in a region, with the role's credentials or an API key of Bedrock's own."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+        self._pools = _pools(settings.connect_timeout)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
+        arguments = {
+            **_conversation(request),
+            "modelId": request.model,
+            "inferenceConfig": {"maxTokens": request.max_output_tokens},
+        }
+        call = _Call(self._pools)
+        threading.Thread(
+            target=call.run, args=(lambda: self._converse(call, arguments),), daemon=True
+        ).start()
+        try:
+            async for deltas in call.reads():
+                yield deltas
+        finally:
+            call.abandon()
+
+    async def models(self) -> list[ModelInfo]:
+        return await self._ask(self._list)
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        conversation = _conversation(request)
+
+        def count() -> int:
+            answer = self._client("bedrock-runtime").count_tokens(
+                modelId=request.model, input={"converse": conversation}
+            )
+            return answer["inputTokens"]
+
+        try:
+            return await self._ask(count)
+        except ProviderError as error:
+            # Few models can be counted for, and a role may not be allowed to.
+            if error.type in ("invalid_request", "permission", "not_found"):
+                return None
+            raise
+
+    async def close(self) -> None:
+        self._pools.clear()
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def _converse(self, call: "_Call", arguments: dict[str, Any]) -> None:
+        """Run one call in its thread, to the end."""
+        decoder = _EventDecoder()
+        with self._errors("connection"):
+            self._client("bedrock-runtime").converse_stream(**arguments)
+        response = call.response
+        if response is None:
+            raise ProviderError("protocol", "boto3 answered without a request")
+        decoder.response_id = response.headers.get("x-amzn-requestid")
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("application/vnd.amazon.eventstream"):
+            raise ProviderError("protocol", f"the answer is {kind or 'of no type'}")
+        with self._errors("incomplete"):
+            for data in response.stream():
+                call.hand_over(decoder.feed(data))
+                if decoder.failure is not None:
+                    raise decoder.failure
+        if not decoder.finished:
+            raise ProviderError("incomplete", "the stream ended without a stopReason")
+
+    def _list(self) -> list[ModelInfo]:
+        """Return the models that answer by name, and those that answer through a profile."""
+        client = self._client("bedrock")
+        summaries = client.list_foundation_models(byOutputModality="TEXT")["modelSummaries"]
+        offered = {
+            summary["modelId"]: summary
+            for summary in summaries
+            if summary.get("responseStreamingSupported")
+            and summary.get("modelLifecycle", {}).get("status") != "LEGACY"
+        }
+        models = [
+            _info(name, summary.get("modelName"), summary)
+            for name, summary in offered.items()
+            if "ON_DEMAND" in summary.get("inferenceTypesSupported", ())
+        ]
+        with suppress(ClientError):
+            for page in client.get_paginator("list_inference_profiles").paginate():
+                for profile in page["inferenceProfileSummaries"]:
+                    name = profile["models"][0]["modelArn"].rpartition("/")[2]
+                    if name in offered:
+                        models.append(
+                            _info(
+                                profile["inferenceProfileId"],
+                                profile["inferenceProfileName"],
+                                offered[name],
+                            )
+                        )
+        return models
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        """Run a question to boto3 in a thread, in bounded time."""
+        limit = self._settings.first_chunk_timeout
+
+        def run() -> T:
+            with self._errors("connection"):
+                return question()
+
+        try:
+            async with asyncio.timeout(limit):
+                return await asyncio.to_thread(run)
+        except TimeoutError:
+            raise ProviderError("timeout", f"no answer within {limit:g} s") from None
+
+    def _client(self, service: str) -> Any:
+        """Return the client of a service; making one reads files, so it is done in a thread."""
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        settings, key = self._settings, self._settings.api_key
+        client = boto3.session.Session().client(
+            service,
+            region_name=settings.region,
+            endpoint_url=settings.base_url,
+            config=Config(
+                connect_timeout=settings.connect_timeout,
+                read_timeout=settings.first_chunk_timeout,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                ignore_configured_endpoint_urls=True,
+                proxies={},
+                signature_version=UNSIGNED if key is not None else None,
+            ),
+        )
+        if key is not None:
+            bearer = f"Bearer {key.get_secret_value()}"
+
+            def add_key(request: Any, **_: Any) -> None:
+                request.headers["authorization"] = bearer
+
+            client.meta.events.register(f"request-created.{service}", add_key)
+        client.meta.events.register("before-send.bedrock-runtime.ConverseStream", _send)
+        return client
+
+    @contextmanager
+    def _errors(self, broken: ErrorType) -> Iterator[None]:
+        """Turn the errors of boto3 and urllib3 into ours; `broken` is a lost connection."""
+        try:
+            yield
+        except ClientError as error:
+            raise self._refusal(error) from None
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+            raise self._failure("authentication", str(error)) from None
+        except (EndpointConnectionError, NewConnectionError) as error:
+            raise self._failure("connection", f"{type(error).__name__}: {error}") from None
+        except (ConnectTimeoutError, ReadTimeoutError, urllib3.exceptions.TimeoutError):
+            limit = self._settings.connect_timeout
+            raise ProviderError("timeout", f"no connection within {limit:g} s") from None
+        except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._failure(broken, f"{type(error).__name__}: {error}") from None
+        except BotoCoreError as error:
+            raise self._failure("invalid_request", str(error)) from None
+
+    def _refusal(self, error: ClientError) -> ProviderError:
+        told: dict[str, Any] = dict(error.response)
+        name = told.get("Error", {}).get("Code", "")
+        message = told.get("Error", {}).get("Message") or ""
+        metadata = told.get("ResponseMetadata", {})
+        status = metadata.get("HTTPStatusCode", 500)
+        return self._failure(
+            _BY_NAME.get(name.lower()) or classify(status, message),
+            f"HTTP {status}: {name}: {message[:500]}",
+            retry_after(metadata.get("HTTPHeaders", {})),
+        )
+
+    def _failure(
+        self, type: ErrorType, message: str, retry_after: float | None = None
+    ) -> ProviderError:
+        """Return an error whose words do not show the key, should the provider repeat it."""
+        key = self._settings.api_key
+        if key is not None and key.get_secret_value():
+            message = message.replace(key.get_secret_value(), "[key]")
+        return ProviderError(type, message, retry_after=retry_after)
+
+
+class _Abandoned(Exception):
+    """Nobody reads the stream any more."""
+
+
+class _Call:
+    """One stream: its thread, its socket, and the queue between the thread and the event loop.
+
+    The thread calls `run` and `hand_over`; the event loop calls `reads` and `abandon`.
+    """
+
+    def __init__(self, pools: urllib3.PoolManager) -> None:
+        self.pools = pools
+        self.response: urllib3.BaseHTTPResponse | None = None
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[list[Delta] | ProviderError | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_READS_AHEAD)
+        self._connection: _Watched | None = None
+        self._abandoned = self._ended = False
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do the work in this thread and tell the reader how it ended."""
+        _running.call = self
+        end: ProviderError | None = None
+        try:
+            work()
+        except _Abandoned:
+            pass
+        except ProviderError as error:
+            end = error
+        except Exception as error:
+            # Whatever else goes wrong here, nobody but the reader could be told.
+            end = ProviderError("protocol", f"{type(error).__name__} in the adapter")
+        finally:
+            # Gives the connection back if the answer was read to its end, else closes it.
+            if self.response is not None:
+                self.response.close()
+        self._ended = True
+        # The loop may be gone with its reader.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, end)
+
+    def took(self, connection: "_Watched") -> None:
+        """Remember the connection that serves this call from now on."""
+        with _owning:
+            if self._abandoned:
+                raise _Abandoned
+            self._connection = connection
+            connection.call = self
+
+    def hand_over(self, deltas: list[Delta]) -> None:
+        """Queue what one read held; wait while the reader is behind."""
+        self._room.acquire()
+        if self._abandoned:
+            raise _Abandoned
+        try:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, deltas)
+        except RuntimeError:
+            raise _Abandoned from None
+
+    async def reads(self) -> AsyncGenerator[list[Delta]]:
+        """Yield what the thread read."""
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, ProviderError):
+                raise item
+            self._room.release()
+            yield item
+
+    def abandon(self) -> None:
+        """Shut the connection and let the thread end; harmless when it has."""
+        with _owning:
+            self._abandoned = True
+            connection = self._connection
+            # It may serve another call by now.
+            if not self._ended and connection is not None and connection.call is self:
+                connection.shut()
+        self._room.release()
+
+
+# The call of each thread.
+_running = threading.local()
+# Held while a connection gets another call, or is shut for the one it has.
+_owning = threading.Lock()
+
+
+class _Watched(HTTPConnection):
+    """Knows which call it serves, and can be shut from another thread than the one that waits."""
+
+    call: _Call | None = None
+    _wire: socket.socket | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.is_closed:
+            self.connect()
+        # The connection forgets its socket when the server says that it will close it.
+        self._wire = self.sock
+        _running.call.took(self)
+        super().request(*args, **kwargs)
+
+    def shut(self) -> None:
+        """End a read that is under way; TLS has no say in it."""
+        if self._wire is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)
+
+
+class _WatchedTls(HTTPSConnection, _Watched):
+    """The same, over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls  # pyright: ignore[reportAssignmentType]
+
+
+def _pools(connect_timeout: float) -> urllib3.PoolManager:
+    # The waits of a stream are bounded by whoever reads it.
+    pools = urllib3.PoolManager(
+        maxsize=_IDLE,
+        retries=False,
+        timeout=urllib3.Timeout(connect=connect_timeout, read=None),
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=get_cert_path(True),
+    )
+    pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    return pools
+
+
+def _send(request: Any, **_: Any) -> AWSResponse:
+    """Send a signed request over a connection that can be shut from outside its thread."""
+    call: _Call = _running.call
+    response = call.pools.connection_from_url(request.url).urlopen(
+        request.method,
+        parse_url(request.url).request_uri,
+        body=request.body,
+        headers=dict(request.headers.items()),
+        retries=False,
+        redirect=False,
+        preload_content=False,
+        decode_content=False,
+    )
+    call.response = response
+    return AWSResponse(request.url, response.status, response.headers, response)
+
+
+def _conversation(request: ModelRequest) -> dict[str, Any]:
+    """Return what a call and a count of its tokens have in common."""
+    # The next turn reads what this one sent from the cache; other models refuse the mark.
+    mark = [_CACHE_POINT] if can_think(request.model) or "amazon.nova" in request.model else []
+    names: set[str] = set()
+    messages: list[dict[str, Any]] = []
+    for message in request.messages:
+        content = [block for part in message.parts for block in _blocks(part, names)]
+        # A turn that was stopped while the model thought ends in thinking, which is refused.
+        while content and "reasoningContent" in content[-1]:
+            content.pop()
+        if any("document" in block for block in content) and not any(
+            "text" in block for block in content
+        ):
+            content.append({"text": "See the document."})
+        # The roles must alternate.
+        if content and messages and messages[-1]["role"] == message.role:
+            messages[-1]["content"] += content
+        elif content:
+            messages.append({"role": message.role, "content": content})
+    if not messages:
+        raise ProviderError("invalid_request", "the conversation has nothing to send")
+    conversation: dict[str, Any] = {"messages": messages}
+    if request.system:
+        conversation["system"] = [{"text": request.system}, *mark]
+    messages[-1]["content"] += mark
+    fields = thinking(request)
+    if fields:
+        conversation["additionalModelRequestFields"] = fields
+    return conversation
+
+
+def _blocks(part: PromptPart, names: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the block of a part, if it has one; `names` are those of documents so far."""
+    if isinstance(part, TextPart):
+        # The API refuses text that is white space alone.
+        if part.text.strip():
+            yield {"text": part.text}
+    elif isinstance(part, ReasoningPart):
+        metadata = (part.provider_metadata or {}).get(_API, {})
+        if "signature" in metadata:
+            said = {"text": part.text, "signature": metadata["signature"]}
+            yield {"reasoningContent": {"reasoningText": said}}
+        elif "redactedData" in metadata:
+            data = base64.b64decode(metadata["redactedData"])
+            yield {"reasoningContent": {"redactedContent": data}}
+    elif part.media_type in _IMAGES:
+        yield {"image": {"format": _IMAGES[part.media_type], "source": {"bytes": part.data}}}
+    elif part.media_type in _DOCUMENTS or part.media_type.startswith("text/"):
+        yield {
+            "document": {
+                "format": _DOCUMENTS.get(part.media_type, "txt"),
+                "name": _document_name(part, names),
+                "source": {"bytes": part.data},
+            }
+        }
+    else:
+        raise ProviderError(
+            "invalid_request", f"Bedrock cannot read a file of type {part.media_type}."
+        )
+
+
+def _document_name(part: FilePart, names: set[str]) -> str:
+    """Return a name of the few characters that are allowed, each once in a request.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html
+    """
+    stem = (part.filename or "").rpartition(".")[0] or part.filename or ""
+    name = re.sub(r"[^A-Za-z0-9()\[\]-]+", " ", stem).strip()[:190] or "Document"
+    unique, number = name, 1
+    while unique in names:
+        number += 1
+        unique = f"{name} {number}"
+    names.add(unique)
+    return unique
+
+
+def _info(name: str, display_name: str | None, summary: dict[str, Any]) -> ModelInfo:
+    """Return what the list tells; of a Claude, more is known."""
+    capabilities: set[Capability] = set()
+    if "IMAGE" in summary.get("inputModalities", ()):
+        capabilities.add("vision")
+    if "claude" in name:
+        capabilities.add("tools")
+        if "vision" in capabilities:
+            capabilities.add("documents")
+        if can_think(name):
+            capabilities.add("reasoning")
+    return ModelInfo(name=name, display_name=display_name, capabilities=frozenset(capabilities))
+
+
+class _Reasoning(msgspec.Struct, gc=False):
+    text: str | None = None
+    signature: str | None = None
+    redactedContent: str | None = None
+
+
+class _Piece(msgspec.Struct, gc=False):
+    text: str | None = None
+    reasoningContent: _Reasoning | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    delta: _Piece
+
+
+class _Stop(msgspec.Struct):
+    stopReason: str
+
+
+class _Usage(msgspec.Struct):
+    inputTokens: int | None = None
+    outputTokens: int | None = None
+    cacheReadInputTokens: int | None = None
+    cacheWriteInputTokens: int | None = None
+
+    def normalised(self) -> Usage:
+        """The API's own input leaves out what the cache gave and took."""
+        read, written, fresh = (
+            self.cacheReadInputTokens,
+            self.cacheWriteInputTokens,
+            self.inputTokens,
+        )
+        return Usage(
+            input_tokens=fresh + (read or 0) + (written or 0) if fresh is not None else None,
+            output_tokens=self.outputTokens,
+            cache_read_input_tokens=read,
+            cache_write_input_tokens=written,
+        )
+
+
+class _Metadata(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+class _Failure(msgspec.Struct):
+    message: str = ""
+
+
+_delta_decoder = msgspec.json.Decoder(_Delta)
+_stop_decoder = msgspec.json.Decoder(_Stop)
+_metadata_decoder = msgspec.json.Decoder(_Metadata)
+_failure_decoder = msgspec.json.Decoder(_Failure)
+
+
+class _EventDecoder:
+    """Bytes of the event stream in, deltas out; keeps the incomplete last frame.
+
+    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
+    lost.
+    """
+
+    def __init__(self) -> None:
+        self.failure: ProviderError | None = None
+        self.finished = False
+        self.response_id: str | None = None
+        self._frames = EventStreamBuffer()
+        self._signature = ""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        deltas: list[Delta] = []
+        self._frames.add_data(data)
+        try:
+            for message in self._frames:
+                self._read(message, deltas)
+        except (ParserError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.failure = ProviderError("protocol", str(error))
+        except ProviderError as error:
+            self.failure = error
+        return deltas
+
+    def _read(self, message: EventStreamMessage, deltas: list[Delta]) -> None:
+        headers: dict[str, Any] = message.headers
+        if headers.get(":message-type") != "event":
+            raise _failure_of(headers, message.payload)
+        kind = headers.get(":event-type")
+        if kind == "contentBlockDelta":
+            self._read_piece(_delta_decoder.decode(message.payload).delta, deltas)
+        elif kind == "contentBlockStop":
+            if self._signature:
+                deltas.append(PartMetadata("reasoning", {_API: {"signature": self._signature}}))
+                self._signature = ""
+        elif kind == "messageStart":
+            deltas.append(ResponseStart(self.response_id, None))
+        elif kind == "messageStop":
+            reason = _stop_decoder.decode(message.payload).stopReason
+            self.finished = True
+            deltas.append(Finish(_REASONS.get(reason, reason)))
+        elif kind == "metadata":
+            usage = _metadata_decoder.decode(message.payload).usage
+            if usage is not None:
+                deltas.append(usage.normalised())
+
+    def _read_piece(self, piece: _Piece, deltas: list[Delta]) -> None:
+        if piece.text:
+            deltas.append(TextDelta(piece.text))
+        reasoning = piece.reasoningContent
+        if reasoning is None:
+            return
+        if reasoning.text:
+            deltas.append(ReasoningDelta(reasoning.text))
+        if reasoning.signature:
+            self._signature += reasoning.signature
+        if reasoning.redactedContent:
+            metadata = {_API: {"redactedData": reasoning.redactedContent}}
+            deltas.append(PartMetadata("reasoning", metadata))
+
+
+def _failure_of(headers: dict[str, Any], payload: bytes) -> ProviderError:
+    """Return the error that a frame stands for, an ``exception`` or an ``error``."""
+    name = str(headers.get(":exception-type") or headers.get(":error-code") or "")
+    message = str(headers.get(":error-message") or "")
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        message = _failure_decoder.decode(payload).message or message
+    status = 400 if name.lower() == "validationexception" else 500
+    return ProviderError(
+        _BY_NAME.get(name.lower()) or classify(status, message), f"{name}: {message[:500]}"
+    )

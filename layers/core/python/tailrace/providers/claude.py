@@ -1,0 +1,62 @@
+"""What of Claude's is the same through every API that serves it: how its thinking is asked for.
+
+Called by the adapters of those APIs; it calls nothing.
+https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting
+"""
+
+import re
+from typing import Any
+
+from tailrace.providers.base import ModelRequest
+
+# The version stands after the family (claude-opus-4-8) or before it (claude-3-7-sonnet-20250219).
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_ALWAYS_THINKING = re.compile(r"claude-(?:fable|mythos)-")
+
+_FIRST_THINKING = (3, 7)
+_FIRST_ADAPTIVE = (4, 6)
+
+_BUDGETS = {"low": 2048, "medium": 8192, "high": 32_768}
+_MIN_BUDGET = 1024
+
+
+def version(model: str) -> tuple[int, int] | None:
+    """Return major and minor version of a Claude by its name in any API; ``None`` for no Claude.
+
+    A Claude whose name tells no version is taken for a new one.
+    """
+    if "claude" not in model:
+        return None
+    found = _VERSION.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else (99, 0)
+
+
+def can_think(model: str) -> bool:
+    """Return whether a model is a Claude with extended thinking."""
+    known = version(model)
+    return known is not None and known >= _FIRST_THINKING
+
+
+def thinking(request: ModelRequest) -> dict[str, Any]:
+    """Return the fields of a request's body that ask for its reasoning effort.
+
+    Models before 4.6 think within a budget of tokens, later ones as they see fit, to an effort.
+    """
+    effort, model = request.reasoning_effort, request.model
+    if effort is None or not can_think(model):
+        return {}
+    if effort == "none":
+        if _ALWAYS_THINKING.search(model):
+            return {"output_config": {"effort": "low"}}
+        return {"thinking": {"type": "disabled"}}
+    if (version(model) or _FIRST_ADAPTIVE) < _FIRST_ADAPTIVE:
+        # A quarter is left for the answer.
+        budget = min(_BUDGETS[effort], request.max_output_tokens * 3 // 4)
+        if budget < _MIN_BUDGET:
+            return {}
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+    return {
+        # The newest models keep their thinking to themselves unless asked.
+        "thinking": {"type": "adaptive", "display": "summarized"},
+        "output_config": {"effort": effort},
+    }
