@@ -68,6 +68,10 @@ class Kind(NamedTuple):
 KINDS = {
     "anthropic": Kind("tailrace.providers.anthropic:Anthropic", "", {}),
     "bedrock": Kind("tailrace.providers.bedrock:Bedrock", "", {"region": "eu-central-1"}),
+    "gemini": Kind("tailrace.providers.gemini:Gemini", "/v1beta", {}),
+    "openai": Kind("tailrace.providers.openai:OpenAI", "/v1", {}),
+    "openai_compatible": Kind("tailrace.providers.openai_compatible:OpenAICompatible", "/v1", {}),
+    "scripted": Kind("tailrace.providers.scripted:Scripted", None, {}),
 }
 
 #: What every kind that calls a server must have a transcript of.
