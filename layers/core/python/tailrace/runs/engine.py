@@ -31,6 +31,10 @@ _sql = queries.load("runs")
 
 # Seconds between two appends to the journal; each also looks at the flag to stop.
 _APPEND_EVERY = 0.05
+# Seconds from a run's start to its first append and to its title: whoever still waits for a first
+# token comes before what can wait.
+_FIRST_APPEND_AFTER = 0.1
+_TITLE_AFTER = 0.3
 # Seconds between tries while Valkey does not answer; the flag is then read from PostgreSQL.
 _RETRY_EVERY = 0.2
 _KEEP_ALIVE_EVERY = 15.0
@@ -210,15 +214,18 @@ class Run:
 
     async def _watch(self) -> None:
         """Keep the journal, and see a request to stop soon after it is made."""
+        loop = asyncio.get_running_loop()
+        title_at = loop.time() + _TITLE_AFTER
+        pause = _FIRST_APPEND_AFTER
         while not self._generated.is_set():
-            pause = _APPEND_EVERY if self._journal_works else _RETRY_EVERY
             # Told rather than cancelled: a command cut off half-way costs its connection.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._generated.wait()
-            if self._parts:
+            if self._parts and loop.time() >= title_at:
                 self._begin_title()
             cancelled = await self._append()
+            pause = _APPEND_EVERY if self._journal_works else _RETRY_EVERY
             if cancelled and not self._cancelled:
                 self._cancelled = True
                 if self._generation is not None:
