@@ -327,7 +327,7 @@ class _Part(msgspec.Struct, rename="camel", gc=False):
     text: str | None = None
     thought: bool = False
     thought_signature: str | None = None
-    function_call: msgspec.Raw | None = None
+    function_call: dict[str, Any] | None = None
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -367,7 +367,7 @@ class _Chunk(msgspec.Struct, rename="camel"):
     usage_metadata: _Usage | None = None
     model_version: str | None = None
     response_id: str | None = None
-    error: msgspec.Raw | None = None
+    error: dict[str, Any] | None = None
 
 
 class _Detail(msgspec.Struct, rename="camel"):
