@@ -10,7 +10,7 @@ from typing import Any
 from tailrace.providers.base import ModelRequest
 
 # The version stands after the family (claude-opus-4-8) or before it (claude-3-7-sonnet-20250219).
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?v?(\d{1,2})(?:[-.:](\d{1,2}))?(?!\d)")
 _ALWAYS_THINKING = re.compile(r"claude-(?:fable|mythos)-")
 
 _FIRST_THINKING = (3, 7)
