@@ -133,9 +133,14 @@ class HttpClient:
 class _Connector(aiohttp.TCPConnector):
     """Bounds connecting (name, address and TLS together), whatever a request says of timeouts."""
 
-    def __init__(self, limit: float) -> None:
-        super().__init__(limit=0, keepalive_timeout=30)
-        self._seconds = limit
+    def __init__(self, settings: ProviderSettings) -> None:
+        # llama.cpp says that it keeps a connection and closes it after every stream. A server
+        # without TLS is near: a new connection costs less than one it is about to close.
+        if (settings.base_url or "").startswith("http:"):
+            super().__init__(limit=0, force_close=True)
+        else:
+            super().__init__(limit=0, keepalive_timeout=30)
+        self._seconds = settings.connect_timeout
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout
@@ -153,7 +158,7 @@ def new_session(
     return aiohttp.ClientSession(
         headers=headers,
         middlewares=middlewares,
-        connector=_Connector(settings.connect_timeout),
+        connector=_Connector(settings),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
