@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -175,11 +176,17 @@ class Gemini:
             root, _, last = base_url.rstrip("/").rpartition("/")
             if re.fullmatch(r"v\d\w*", last):
                 base_url, version = root, last
+            # One for all: the SDK would load the authorities for each of its transports anew.
+            tls = ssl.create_default_context()
             # All of it is told, so that the environment has no say.
             self._client = genai.Client(
                 vertexai=settings.project is not None,
                 http_options=types.HttpOptions(
-                    base_url=base_url, api_version=version, aiohttp_client=self._session
+                    base_url=base_url,
+                    api_version=version,
+                    aiohttp_client=self._session,
+                    client_args={"verify": tls},
+                    async_client_args={"verify": tls, "ssl": tls},
                 ),
                 **identity,
             )
