@@ -239,8 +239,16 @@ async def test_a_server_of_no_known_kind_tells_names(provider, model_server) -> 
     assert await provider.models() == [ModelInfo(name="a"), ModelInfo(name="b")]
 
 
-async def test_a_list_of_another_shape_is_a_protocol_error(provider, model_server) -> None:
-    model_server.script = _answering({"/v1/models": {"data": "many"}})
+async def test_what_is_told_in_another_shape_costs_no_model(provider, model_server) -> None:
+    odd = {"id": "odd", "owned_by": "acme", "context_length": "8k", "architecture": "llama"}
+    model_server.script = _answering({"/v1/models": {"data": [odd, {"id": "b"}]}})
+
+    assert await provider.models() == [ModelInfo(name="odd"), ModelInfo(name="b")]
+
+
+@pytest.mark.parametrize("data", ["many", ["a", "b"], [{"name": "a"}]])
+async def test_a_list_of_another_shape_is_a_protocol_error(provider, model_server, data) -> None:
+    model_server.script = _answering({"/v1/models": {"data": data}})
 
     with pytest.raises(ProviderError) as caught:
         await provider.models()

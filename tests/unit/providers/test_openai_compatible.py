@@ -120,6 +120,47 @@ async def test_cached_and_reasoning_tokens_are_part_of_the_totals(provider, mode
     ]
 
 
+@pytest.mark.parametrize(
+    ("tail", "expected"),
+    [
+        (b'data: {"choices":[{"delta":null,"finish_reason":"length"}]}\n\n', "length"),
+        (b"data: [DONE]\n\n", "stop"),
+        (b'data: {"choices":[{"delta":{},"finish_reason":"function_call"}]}\n\n', "tool_calls"),
+        (b'data: {"choices":[{"delta":{},"finish_reason":"eos"}]}\n\n', "eos"),
+    ],
+)
+async def test_an_answer_ends_for_a_reason(provider, model_server, tail, expected) -> None:
+    model_server.script = _sending(b'data: {"choices":[{"delta":{"content":"<"}}]}\n\n', tail)
+
+    assert (await _collect(provider))[1:] == [TextDelta("<"), Finish(expected)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"message":"slow down","code":429}}',
+        b'{\n  "error": {\n    "message": "slow down",\n    "code": 429\n  }\n}\n',
+    ],
+)
+async def test_an_error_as_plain_json_is_read(provider, model_server, body) -> None:
+    text = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
+    model_server.script = _sending(text + body[:20], body[20:])
+
+    with pytest.raises(ProviderError) as caught:
+        await _collect(provider)
+
+    assert caught.value.type == "rate_limited"
+
+
+async def test_an_answer_that_is_no_stream_is_a_protocol_error(provider, model_server) -> None:
+    model_server.script = _sending(b'{"choices":[{"message":{"content":"whole"}}]}')
+
+    with pytest.raises(ProviderError) as caught:
+        await _collect(provider)
+
+    assert caught.value.type == "protocol"
+
+
 async def test_chunks_cut_anywhere_are_put_together(provider, model_server) -> None:
     chunk = 'data: {"choices":[{"delta":{"content":"grüß"},"finish_reason":"stop"}]}\r\n\r\n'
     data = chunk.encode()

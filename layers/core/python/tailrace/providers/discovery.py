@@ -63,8 +63,22 @@ class _Model(msgspec.Struct):
     supported_parameters: list[str] = []
 
 
+class _Named(msgspec.Struct):
+    id: str
+
+
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[msgspec.Raw]
+
+    def read(self) -> list[_Model]:
+        """Return the models; of one that tells things in other shapes, the name alone."""
+        models: list[_Model] = []
+        for raw in self.data:
+            try:
+                models.append(msgspec.json.decode(raw, type=_Model))
+            except msgspec.ValidationError:
+                models.append(_Model(id=msgspec.json.decode(raw, type=_Named).id))
+        return models
 
 
 class _Modalities(msgspec.Struct):
@@ -136,7 +150,11 @@ class Discovery:
             When the server cannot be asked for its list.
         """
         url = f"{self._base_url}/models"
-        listed = (await self._http.fetch("GET", url, _models_decoder)).data
+        answer = await self._http.fetch("GET", url, _models_decoder)
+        try:
+            listed = answer.read()
+        except msgspec.ValidationError as error:
+            raise ProviderError("protocol", f"GET {url}: {error}") from None
         server = await self._server(listed)
         if server == "llama.cpp":
             return Listing(server, await self._of_llama_cpp(listed))

@@ -155,7 +155,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 
 class _Choice(msgspec.Struct, gc=False):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
+    delta: _Delta | None = None
     finish_reason: str | None = None
 
 
@@ -259,7 +259,9 @@ class _ChunkDecoder:
             deltas.append(ResponseStart(chunk.id, chunk.model))
         for choice in chunk.choices or ():
             delta = choice.delta
-            if delta.content:
+            if delta is None:
+                pass
+            elif delta.content:
                 if self._think is None:
                     deltas.append(TextDelta(delta.content))
                 else:
