@@ -152,6 +152,13 @@ async def test_an_error_as_plain_json_is_read(provider, model_server, body) -> N
     assert caught.value.type == "rate_limited"
 
 
+async def test_a_refusal_is_no_sign_of_life(provider, model_server) -> None:
+    model_server.script = lambda exchange: exchange.respond(429, b"{}")
+
+    with pytest.raises(ProviderError):
+        await anext(provider.stream(REQUEST))
+
+
 async def test_an_answer_that_is_no_stream_is_a_protocol_error(provider, model_server) -> None:
     model_server.script = _sending(b'{"choices":[{"message":{"content":"whole"}}]}')
 

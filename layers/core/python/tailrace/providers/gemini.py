@@ -98,6 +98,10 @@ class Gemini:
                 yield decoder.feed(data)
                 if decoder.failure is not None:
                     raise without_key(self._settings, decoder.failure)
+        except ProviderError as error:
+            # A connection that breaks after the model has ended takes nothing from its answer.
+            if error.type != "incomplete" or not decoder.finished:
+                raise
         finally:
             response.close()
         if not decoder.finished:

@@ -58,19 +58,25 @@ class OpenAICompatible:
             "stream_options": {"include_usage": True},
         } | self._reasoning(request)
         decoder = _ChunkDecoder()
-        async with self._http.open("POST", f"{self._base_url}/chat/completions", body) as response:
-            async for data in reads(response):
-                yield decoder.feed(data)
-                if decoder.failure is not None:
-                    raise self._http.without_key(decoder.failure)
-                if decoder.done:
-                    await drain(response)
-                    break
-        if not decoder.finished:
-            held = decoder.end()
-            if held:
-                yield held
-            raise ProviderError("incomplete", "the stream ended without a finish_reason")
+        url = f"{self._base_url}/chat/completions"
+        try:
+            async with self._http.open("POST", url, body) as response:
+                async for data in reads(response):
+                    yield decoder.feed(data)
+                    if decoder.failure is not None:
+                        raise self._http.without_key(decoder.failure)
+                    if decoder.done:
+                        await drain(response)
+                        break
+            if not decoder.finished:
+                raise ProviderError("incomplete", "the stream ended without a finish_reason")
+        except ProviderError as error:
+            # A connection that breaks after the model has ended takes nothing from its answer.
+            if error.type != "incomplete" or not decoder.finished:
+                held = decoder.end()
+                if held:
+                    yield held
+                raise
 
     async def models(self) -> list[ModelInfo]:
         """Ask for the list, and what the server is known to tell besides."""
