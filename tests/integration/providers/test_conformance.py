@@ -183,6 +183,7 @@ def _credentials_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIACONFORMANCE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
 
 
 @pytest.fixture
@@ -397,6 +398,7 @@ async def test_the_environment_changes_neither_where_nor_with_what_is_called(
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", nowhere)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "another-key")
     model_server.script = play(kind, "plain")
 
     answer = await _answer(make(kind), _request(kind))

@@ -39,6 +39,7 @@ def _credentials_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "session of the role")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 
@@ -117,7 +118,8 @@ async def test_without_credentials_nothing_is_sent(provider, model_server, monke
     assert model_server.exchanges == []
 
 
-async def test_without_a_region_nothing_is_sent(model_server) -> None:
+async def test_without_a_region_nothing_is_sent(model_server, monkeypatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     adapter = _adapter(model_server.base_url, region=None)
 
     for ask in (_collect(adapter), adapter.models()):

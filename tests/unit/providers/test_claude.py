@@ -3,7 +3,7 @@
 import pytest
 
 from tailrace.providers.base import ModelRequest, PromptMessage, ReasoningEffort
-from tailrace.providers.claude import can_think, thinking, version
+from tailrace.providers.claude import capabilities, thinking, version
 
 ADAPTIVE = {"type": "adaptive", "display": "summarized"}
 
@@ -60,10 +60,18 @@ def test_a_budget_leaves_room_for_the_answer_or_is_not_asked_for(limit: int) -> 
     assert (budget is None) == (limit < 1366)
 
 
-def test_only_a_claude_from_3_7_on_can_think() -> None:
-    assert can_think("claude-3-7-sonnet-20250219")
-    assert not can_think("claude-3-5-sonnet-20241022")
-    assert not can_think("gpt-oss-120b")
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("claude-opus-4-8", {"vision", "documents", "reasoning", "tools"}),
+        ("claude-3-5-sonnet-20241022", {"vision", "documents", "tools"}),
+        ("anthropic.claude-3-haiku-20240307-v1:0", {"vision", "tools"}),
+        ("claude-2.1", set()),
+        ("gpt-oss-120b", set()),
+    ],
+)
+def test_what_a_claude_can_do_follows_from_its_version(model: str, expected: set[str]) -> None:
+    assert capabilities(model) == expected
 
 
 def _request(model: str, effort: ReasoningEffort | None, limit: int) -> ModelRequest:

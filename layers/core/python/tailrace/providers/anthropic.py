@@ -37,7 +37,7 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
-from tailrace.providers.claude import thinking
+from tailrace.providers.claude import capabilities, thinking
 from tailrace.providers.http import classify, error_of
 from tailrace.settings import Capability, ProviderSettings
 
@@ -121,14 +121,19 @@ class Anthropic:
             if not kind.startswith("text/event-stream"):
                 raise ProviderError("protocol", f"the answer is {kind or 'of no type'}")
             reads = response.iter_bytes()
-            async with self._errors("incomplete"):
-                async for data in reads:
-                    yield decoder.feed(data)
-                    if decoder.failure is not None:
-                        raise self._failure(decoder.failure)
-                    if decoder.done:
-                        await _drain(reads)
-                        return
+            try:
+                async with self._errors("incomplete"):
+                    async for data in reads:
+                        yield decoder.feed(data)
+                        if decoder.failure is not None:
+                            raise self._failure(decoder.failure)
+                        if decoder.done:
+                            await _drain(reads)
+                            return
+            except ProviderError as error:
+                # A connection that breaks after the end of an answer has not broken the answer.
+                if error.type != "incomplete" or not decoder.finished:
+                    raise
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a stop_reason")
 
@@ -308,6 +313,16 @@ class _Capabilities(msgspec.Struct):
     pdf_input: _Supported = msgspec.field(default_factory=_Supported)
     thinking: _Supported = msgspec.field(default_factory=_Supported)
 
+    def named(self) -> frozenset[Capability]:
+        """Every model of this API can use tools, so that its list does not tell."""
+        by_name: dict[Capability, bool] = {
+            "vision": self.image_input.supported,
+            "documents": self.pdf_input.supported,
+            "reasoning": self.thinking.supported,
+            "tools": True,
+        }
+        return frozenset(name for name, supported in by_name.items() if supported)
+
 
 class _Model(msgspec.Struct):
     id: str
@@ -318,21 +333,14 @@ class _Model(msgspec.Struct):
     capabilities: _Capabilities | None = None
 
     def info(self) -> ModelInfo:
-        """Return what the list tells; every model of this API can use tools."""
-        capabilities: set[Capability] = {"tools"}
-        if self.capabilities is not None:
-            if self.capabilities.image_input.supported:
-                capabilities.add("vision")
-            if self.capabilities.pdf_input.supported:
-                capabilities.add("documents")
-            if self.capabilities.thinking.supported:
-                capabilities.add("reasoning")
+        """Return what the list tells; a server that tells no capabilities has what it serves."""
+        told = self.capabilities
         return ModelInfo(
             name=self.id,
             display_name=self.display_name,
             context_window=self.max_input_tokens,
             output_limit=self.max_tokens,
-            capabilities=frozenset(capabilities),
+            capabilities=told.named() if told is not None else capabilities(self.id),
         )
 
 

@@ -55,7 +55,7 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
-from tailrace.providers.claude import can_think, thinking
+from tailrace.providers.claude import capabilities, thinking, version
 from tailrace.providers.http import classify, retry_after
 from tailrace.settings import Capability, ProviderSettings
 
@@ -178,11 +178,16 @@ class Bedrock:
         kind = response.headers.get("content-type", "")
         if not kind.startswith("application/vnd.amazon.eventstream"):
             raise ProviderError("protocol", f"the answer is {kind or 'of no type'}")
-        with self._errors("incomplete"):
-            for data in response.stream():
-                call.hand_over(decoder.feed(data))
-                if decoder.failure is not None:
-                    raise decoder.failure
+        try:
+            with self._errors("incomplete"):
+                for data in response.stream():
+                    call.hand_over(decoder.feed(data))
+                    if decoder.failure is not None:
+                        raise decoder.failure
+        except ProviderError as error:
+            # A connection that breaks after the end of an answer has not broken the answer.
+            if error.type != "incomplete" or not decoder.finished:
+                raise
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a stopReason")
 
@@ -316,7 +321,7 @@ class _Call:
         self.pools = pools
         self.response: urllib3.BaseHTTPResponse | None = None
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[list[Delta] | ProviderError | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[list[Delta] | Exception | None] = asyncio.Queue()
         self._room = threading.Semaphore(_READS_AHEAD)
         self._connection: _Watched | None = None
         self._abandoned = self._ended = False
@@ -324,16 +329,14 @@ class _Call:
     def run(self, work: Callable[[], None]) -> None:
         """Do the work in this thread and tell the reader how it ended."""
         _running.call = self
-        end: ProviderError | None = None
+        end: Exception | None = None
         try:
             work()
         except _Abandoned:
             pass
-        except ProviderError as error:
-            end = error
         except Exception as error:
-            # Whatever else goes wrong here, nobody but the reader could be told.
-            end = ProviderError("protocol", f"{type(error).__name__} in the adapter")
+            # Raised again where the stream is read.
+            end = error
         finally:
             # Gives the connection back if the answer was read to its end, else closes it.
             if self.response is not None:
@@ -364,7 +367,7 @@ class _Call:
     async def reads(self) -> AsyncGenerator[list[Delta]]:
         """Yield what the thread read."""
         while (item := await self._queue.get()) is not None:
-            if isinstance(item, ProviderError):
+            if isinstance(item, Exception):
                 raise item
             self._room.release()
             yield item
@@ -452,7 +455,7 @@ def _send(request: Any, **_: Any) -> AWSResponse:
 def _conversation(request: ModelRequest) -> dict[str, Any]:
     """Return what a call and a count of its tokens have in common."""
     # The next turn reads what this one sent from the cache; other models refuse the mark.
-    mark = [_CACHE_POINT] if can_think(request.model) or "amazon.nova" in request.model else []
+    mark = [_CACHE_POINT] if _can_cache(request.model) else []
     names: set[str] = set()
     messages: list[dict[str, Any]] = []
     for message in request.messages:
@@ -479,6 +482,15 @@ def _conversation(request: ModelRequest) -> dict[str, Any]:
     if fields:
         conversation["additionalModelRequestFields"] = fields
     return conversation
+
+
+def _can_cache(model: str) -> bool:
+    """Return whether a model takes cache points.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
+    """
+    claude = version(model)
+    return "amazon.nova" in model or (claude is not None and claude >= (3, 7))
 
 
 def _blocks(part: PromptPart, names: set[str]) -> Iterator[dict[str, Any]]:
@@ -528,16 +540,12 @@ def _document_name(part: FilePart, names: set[str]) -> str:
 
 def _info(name: str, display_name: str | None, summary: dict[str, Any]) -> ModelInfo:
     """Return what the list tells; of a Claude, more is known."""
-    capabilities: set[Capability] = set()
-    if "IMAGE" in summary.get("inputModalities", ()):
-        capabilities.add("vision")
-    if "claude" in name:
-        capabilities.add("tools")
-        if "vision" in capabilities:
-            capabilities.add("documents")
-        if can_think(name):
-            capabilities.add("reasoning")
-    return ModelInfo(name=name, display_name=display_name, capabilities=frozenset(capabilities))
+    sees = "IMAGE" in summary.get("inputModalities", ())
+    unseen: set[Capability] = set() if sees else {"vision", "documents"}
+    seen: set[Capability] = {"vision"} if sees else set()
+    return ModelInfo(
+        name=name, display_name=display_name, capabilities=capabilities(name) - unseen | seen
+    )
 
 
 class _Reasoning(msgspec.Struct, gc=False):

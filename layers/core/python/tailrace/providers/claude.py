@@ -1,4 +1,4 @@
-"""What of Claude's is the same through every API that serves it: how its thinking is asked for.
+"""What of Claude's is the same through every API that serves it: what it can do, how it thinks.
 
 Called by the adapters of those APIs; it calls nothing.
 https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting
@@ -8,12 +8,19 @@ import re
 from typing import Any
 
 from tailrace.providers.base import ModelRequest
+from tailrace.settings import Capability
 
 # The version stands after the family (claude-opus-4-8) or before it (claude-3-7-sonnet-20250219).
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?v?(\d{1,2})(?:[-.:](\d{1,2}))?(?!\d)")
 _ALWAYS_THINKING = re.compile(r"claude-(?:fable|mythos)-")
 
-_FIRST_THINKING = (3, 7)
+# By capability, the first version that has it.
+_SINCE: dict[Capability, tuple[int, int]] = {
+    "vision": (3, 0),
+    "tools": (3, 0),
+    "documents": (3, 5),
+    "reasoning": (3, 7),
+}
 _FIRST_ADAPTIVE = (4, 6)
 
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 32_768}
@@ -31,10 +38,12 @@ def version(model: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2] or 0)) if found else (99, 0)
 
 
-def can_think(model: str) -> bool:
-    """Return whether a model is a Claude with extended thinking."""
+def capabilities(model: str) -> frozenset[Capability]:
+    """Return what a Claude can do, for where its API does not tell; nothing for no Claude."""
     known = version(model)
-    return known is not None and known >= _FIRST_THINKING
+    if known is None:
+        return frozenset()
+    return frozenset(capability for capability, since in _SINCE.items() if known >= since)
 
 
 def thinking(request: ModelRequest) -> dict[str, Any]:
@@ -43,7 +52,7 @@ def thinking(request: ModelRequest) -> dict[str, Any]:
     Models before 4.6 think within a budget of tokens, later ones as they see fit, to an effort.
     """
     effort, model = request.reasoning_effort, request.model
-    if effort is None or not can_think(model):
+    if effort is None or "reasoning" not in capabilities(model):
         return {}
     if effort == "none":
         if _ALWAYS_THINKING.search(model):
