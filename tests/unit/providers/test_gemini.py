@@ -218,6 +218,27 @@ async def test_vertex_lists_publisher_models_by_their_short_names(vertex, model_
     )
 
     assert [model.name for model in await vertex.models()] == ["gemini-3.5-flash"]
+    assert model_server.exchanges[0].path.startswith("/v1beta/publishers/google/models")
+
+
+async def test_the_system_prompt_is_counted_as_each_api_takes_it(
+    provider, vertex, model_server
+) -> None:
+    model_server.script = lambda exchange: exchange.respond(
+        200, b'{"totalTokens":12}', content_type="application/json"
+    )
+    asking = ModelRequest(
+        "gemini-3.5-flash", [PromptMessage.of_text("user", "Hi")], 50, system="Be brief."
+    )
+
+    assert [await provider.count_tokens(asking), await vertex.count_tokens(asking)] == [12, 12]
+
+    of_the_api, of_vertex = (exchange.body for exchange in model_server.exchanges)
+    hi = {"role": "user", "parts": [{"text": "Hi"}]}
+    brief = {"text": "Be brief."}
+    assert of_the_api["contents"] == [{"role": "user", "parts": [brief]}, hi]
+    assert of_vertex["contents"] == [hi]
+    assert of_vertex["systemInstruction"]["parts"] == [brief]
 
 
 async def test_a_machine_without_credentials_is_an_authentication_error(
