@@ -18,11 +18,23 @@ from pydantic import SecretStr
 from localstack.embedded.process import Child, StackError, end_orphans
 from localstack.embedded.server import Server
 from localstack.embedded.wheels import wheel_file
-from tailrace.settings import ProviderSettings
+from tailrace.settings import ModelSettings, ProviderSettings
 
-_OPENAI = "https://api.openai.com/v1"
-# OpenAI's own list mixes chat models with everything else it sells; the first is the default.
-_OPENAI_MODELS = ("gpt-5-mini", "gpt-5", "gpt-5-nano", "gpt-4.1-mini", "gpt-4.1", "gpt-4o-mini")
+
+class _Hosted(NamedTuple):
+    """A model API that is found by its key."""
+
+    variables: tuple[str, ...]
+    provider: str
+    default: str
+
+
+# In this order; a default is a small model of its provider, which costs little to try.
+_HOSTED = (
+    _Hosted(("ANTHROPIC_API_KEY",), "anthropic", "claude-haiku-4-5"),
+    _Hosted(("OPENAI_API_KEY",), "openai", "gpt-5-mini"),
+    _Hosted(("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini", "gemini-2.5-flash"),
+)
 
 _OLLAMA_PORT = 11434
 # Seconds to wait for Ollama; it is on this machine or near.
@@ -32,56 +44,67 @@ _ALIAS = "smollm2-135m-instruct"
 
 
 class Found(NamedTuple):
-    """A model to chat with.
+    """Models to chat with.
 
     Attributes
     ----------
-    provider
-        Settings of its provider.
+    providers
+        Settings of their providers.
     default
-        Model name used when a request names none.
+        Id of the model used when a request names none.
     origin
         Where it was found, in words for the terminal.
     """
 
-    provider: ProviderSettings
+    providers: tuple[ProviderSettings, ...]
     default: str
     origin: str
 
 
 def find(environment: Mapping[str, str]) -> Found | None:
-    """Look for a model that is there already: a key in the environment, then Ollama.
+    """Look for models that are there already: keys in the environment, then Ollama.
+
+    All that are found are offered; the default is one of the first.
 
     Parameters
     ----------
     environment
-        Variables to read: ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, ``OLLAMA_HOST``.
+        Variables to read: ``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``,
+        ``GEMINI_API_KEY`` or ``GOOGLE_API_KEY``, ``OLLAMA_HOST``.
 
     Raises
     ------
     StackError
         When ``OLLAMA_HOST`` is no address.
     """
-    key = environment.get("OPENAI_API_KEY")
-    if key:
-        base_url = environment.get("OPENAI_BASE_URL") or _OPENAI
-        provider = ProviderSettings(
-            name="openai",
-            kind="openai_compatible",
-            base_url=base_url,
-            api_key=SecretStr(key),
-            # Another server behind the same variables knows its own models.
-            models=_OPENAI_MODELS if base_url == _OPENAI else (),
-        )
-        return Found(provider, _OPENAI_MODELS[0], f"OPENAI_API_KEY, at {base_url}")
+    found = [each for hosted in _HOSTED if (each := _find_hosted(hosted, environment))]
     address = ollama_address(environment.get("OLLAMA_HOST", ""))
-    models = _ask_ollama(address)
-    if not models:
+    if models := _ask_ollama(address):
+        provider = ProviderSettings(
+            name="ollama", kind="openai_compatible", base_url=f"{address}/v1"
+        )
+        found.append(Found((provider,), f"ollama/{models[0]}", f"Ollama at {address}"))
+    if not found:
         return None
-    provider = ProviderSettings(
-        name="ollama", kind="openai_compatible", base_url=f"{address}/v1", models=()
-    )
-    return Found(provider, models[0], f"Ollama at {address}")
+    return found[0]._replace(providers=tuple(each.providers[0] for each in found))
+
+
+def _find_hosted(hosted: _Hosted, environment: Mapping[str, str]) -> Found | None:
+    name = hosted.provider
+    for variable in hosted.variables:
+        if not (key := environment.get(variable)):
+            continue
+        base_url = environment.get("OPENAI_BASE_URL") if name == "openai" else None
+        provider = ProviderSettings(
+            name=name,
+            # Another server behind OpenAI's variables speaks chat completions at best.
+            kind="openai_compatible" if base_url else name,
+            base_url=base_url or None,
+            api_key=SecretStr(key),
+        )
+        where = f"{variable}, at {base_url}" if base_url else variable
+        return Found((provider,), f"{name}/{hosted.default}", where)
+    return None
 
 
 def ollama_address(host: str) -> str:
@@ -153,9 +176,9 @@ class LocalModel(Server):
             kind="openai_compatible",
             base_url=f"http://127.0.0.1:{self._port}/v1",
             api_key=SecretStr(self._api_key),
-            models=(_ALIAS,),
+            models=(ModelSettings(name=_ALIAS, display_name="SmolLM2 135M Instruct"),),
         )
-        return Found(provider, _ALIAS, "llama.cpp on this machine")
+        return Found((provider,), f"local/{_ALIAS}", "llama.cpp on this machine")
 
     def _prepare(self) -> None:
         end_orphans(self.folder, "python", signal.SIGTERM)

@@ -182,9 +182,8 @@ def _start_servers(
     if not settings.providers:
         found = found or local.found()
         origin = found.origin
-        changes["providers"] = (found.provider,)
-        default = f"{found.provider.name}/{found.default}"
-        changes["default_model"] = settings.default_model or default
+        changes["providers"] = found.providers
+        changes["default_model"] = settings.default_model or found.default
     return settings.model_copy(update=changes), origin
 
 

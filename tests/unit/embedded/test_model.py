@@ -52,19 +52,37 @@ def test_without_anything_there_is_none() -> None:
 def test_openai_is_used_with_its_key() -> None:
     found = find(_NOBODY | {"OPENAI_API_KEY": "sk-secret"})
     assert found is not None
-    assert found.provider.name == "openai"
-    assert found.provider.base_url == "https://api.openai.com/v1"
-    assert found.provider.api_key is not None
-    assert found.provider.api_key.get_secret_value() == "sk-secret"
-    assert found.default in found.provider.models
+    (provider,) = found.providers
+    assert (provider.name, provider.kind, provider.base_url) == ("openai", "openai", None)
+    assert provider.api_key is not None
+    assert provider.api_key.get_secret_value() == "sk-secret"
+    assert found.default.startswith("openai/")
     assert "secret" not in found.origin
+
+
+def test_another_server_behind_openais_variables_is_called_as_what_it_is() -> None:
+    variables = {"OPENAI_API_KEY": "sk-secret", "OPENAI_BASE_URL": "http://box:8000/v1"}
+    found = find(_NOBODY | variables)
+    assert found is not None
+    (provider,) = found.providers
+    assert (provider.kind, provider.base_url) == ("openai_compatible", "http://box:8000/v1")
+
+
+def test_everything_that_is_found_is_offered() -> None:
+    keys = {"GOOGLE_API_KEY": "g", "ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o"}
+    found = find(_NOBODY | keys)
+    assert found is not None
+    assert [each.name for each in found.providers] == ["anthropic", "openai", "gemini"]
+    assert found.default.startswith("anthropic/")
+    assert found.origin == "ANTHROPIC_API_KEY"
 
 
 def test_a_key_comes_before_ollama() -> None:
     with _ollama(_tags(("llama3.2:1b", "2026-01-01", "llama"))) as host:
         found = find({"OLLAMA_HOST": host, "OPENAI_API_KEY": "sk-secret"})
     assert found is not None
-    assert found.provider.name == "openai"
+    assert [each.name for each in found.providers] == ["openai", "ollama"]
+    assert found.default.startswith("openai/")
 
 
 def test_ollamas_last_changed_model_that_can_chat_is_the_default() -> None:
@@ -77,9 +95,10 @@ def test_ollamas_last_changed_model_that_can_chat_is_the_default() -> None:
     with _ollama(body) as host:
         found = find({"OLLAMA_HOST": host})
     assert found is not None
-    assert found.provider.name == "ollama"
-    assert found.provider.base_url == f"http://{host}/v1"
-    assert found.default == "qwen3:4b"
+    (provider,) = found.providers
+    assert provider.name == "ollama"
+    assert provider.base_url == f"http://{host}/v1"
+    assert found.default == "ollama/qwen3:4b"
     assert found.origin == f"Ollama at http://{host}"
 
 

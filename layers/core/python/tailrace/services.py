@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from tailrace.providers.registry import Providers
+    from tailrace.providers.router import Router
     from tailrace.queue.base import Queue
 
 
@@ -46,6 +47,13 @@ class Services:
         from tailrace.providers.registry import Providers
 
         return Providers(self.settings)
+
+    @cached_property
+    def router(self) -> "Router":
+        from tailrace.providers.health import Health
+        from tailrace.providers.router import Router
+
+        return Router(self.settings, Health(self.redis, self.settings))
 
     async def open(self) -> None:
         """Start the pool; returns at once, whether or not the database answers."""

@@ -100,8 +100,16 @@ class Settings(BaseSettings):
     providers: tuple[ProviderSettings, ...] = ()
     default_model: str | None = None
     title_model: str | None = None
+    fallbacks: dict[str, tuple[str, ...]] = {}
+    system_prompt: str | None = Field(default=None, max_length=100_000)
+    model_attempts: int = Field(default=3, ge=1, le=10)
+    first_chunk_patience: float = Field(default=120.0, gt=0, le=900)
+    provider_failures: int = Field(default=5, ge=1, le=1000)
+    provider_cooling: float = Field(default=30.0, ge=1, le=3600)
     max_output_tokens: int = Field(default=4096, ge=1, le=1_000_000)
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000)
+    max_attachments: int = Field(default=4, ge=0, le=20)
+    max_attachment_bytes: int = Field(default=3 << 20, ge=1, le=50 << 20)
     run_timeout: float = Field(default=840.0, gt=0, le=86_400)
     run_dead_after: float = Field(default=30.0, ge=1, le=3600)
     journal_ttl: int = Field(default=900, ge=10, le=86_400)
@@ -129,6 +137,10 @@ class Settings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("every provider needs a name of its own")
         return providers
+
+    def provider(self, name: str) -> ProviderSettings:
+        """Return the settings of the provider of this name, which must be configured."""
+        return next(provider for provider in self.providers if provider.name == name)
 
     @classmethod
     def load(cls) -> "Settings":

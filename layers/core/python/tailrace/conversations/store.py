@@ -53,7 +53,8 @@ async def begin_turn(
     run: Row,
     *,
     client_message_id: str,
-    text: str,
+    title_from: str,
+    parts: list[Row],
     model: str,
     again: bool,
 ) -> Turn:
@@ -66,6 +67,10 @@ async def begin_turn(
     ----------
     run
         The columns of ``runs``; its id becomes the answer's.
+    title_from
+        What a new conversation is titled after at first.
+    parts
+        The message as it is kept.
     model
         Catalogue id of the model, remembered with the conversation.
 
@@ -80,10 +85,10 @@ async def begin_turn(
             {
                 **run,
                 "answer_id": run["id"],
-                "title": _title_of(text),
+                "title": _title_of(title_from),
                 "model": model,
                 "client_message_id": client_message_id,
-                "parts": Jsonb([{"type": "text", "text": text}]),
+                "parts": Jsonb(parts),
                 "again": again,
                 "user_message_id": uuid7(),
             },

@@ -24,9 +24,11 @@ from tailrace.db.pool import connect
 from tailrace.http import problems
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.problems import Problem, invalid, not_found
-from tailrace.runs import journal, wire
+from tailrace.providers.base import ReasoningEffort
+from tailrace.runs import attachments, journal, wire
 from tailrace.runs.engine import Run, Runs
-from tailrace.runs.start import Repeated, start_guest_turn, start_user_turn
+from tailrace.runs.prompt import text_of
+from tailrace.runs.start import Asked, Repeated, start_guest_turn, start_user_turn
 from tailrace.services import Services
 from tailrace.valkey import UNREACHABLE
 
@@ -34,13 +36,18 @@ _sql = queries.load("runs")
 
 # A guest sends the whole branch; this many messages of the largest size are the most.
 _MAX_GUEST_MESSAGES = 200
-_MAX_BODY = 4 << 20
+# Lambda takes no larger request.
+_MAX_BODY = 6 << 20
 _REGENERATE = "regenerate-message"
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, rename="camel"):
     type: Annotated[str, Meta(max_length=64)]
     text: str | None = None
+    media_type: Annotated[str, Meta(max_length=256)] | None = None
+    filename: Annotated[str, Meta(max_length=1024)] | None = None
+    url: str | None = None
+    provider_metadata: dict[str, dict[str, Any]] | None = None
 
 
 class _UIMessage(msgspec.Struct):
@@ -56,6 +63,7 @@ class _ChatRequest(msgspec.Struct):
     message: _UIMessage | None = None
     messages: Annotated[list[_UIMessage], Meta(max_length=_MAX_GUEST_MESSAGES)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    reasoning_effort: ReasoningEffort | None = None
     trigger: str | None = None
 
 
@@ -166,38 +174,38 @@ class _Routes:
         self, caller: Caller, body: _ChatRequest, request_id: str
     ) -> Run | Repeated:
         field, message = _last_message(body)
-        text = self._text_of(message, field)
-        choice = await self._providers.choose(body.model)
         return await start_user_turn(
             self._services,
             caller,
-            conversation_id=body.id,
+            await self._asked(body, field, message, request_id),
             client_message_id=message.id,
-            text=text,
-            choice=choice,
             again=body.trigger == _REGENERATE,
-            request_id=request_id,
         )
 
     async def _start_guest(
         self, caller: Caller, body: _ChatRequest, request: Request, request_id: str
     ) -> Run:
         field, message = _last_message(body)
-        self._text_of(message, field)
-        choice = await self._providers.choose(body.model)
+        asked = await self._asked(body, field, message, request_id)
+        earlier = [
+            {"role": earlier.role, "parts": self._parts_of(earlier, f"messages.{number}")}
+            for number, earlier in enumerate((body.messages or [message])[:-1])
+        ]
         address = request.client.host if request.client else ""
         await guests.take(self._services.redis, self._services.settings, caller.id, address)
-        return await start_guest_turn(
-            self._services,
-            caller,
-            conversation_id=body.id,
-            messages=[
-                {"role": m.role, "parts": [{"type": p.type, "text": p.text or ""} for p in m.parts]}
-                for m in body.messages or [message]
-            ],
-            choice=choice,
-            request_id=request_id,
-        )
+        return await start_guest_turn(self._services, caller, asked, earlier=earlier)
+
+    async def _asked(
+        self, body: _ChatRequest, field: str, message: _UIMessage, request_id: str
+    ) -> Asked:
+        parts = self._new_message(message, field)
+        choice = await self._providers.choose(body.model)
+        for number, part in enumerate(parts):
+            if part["type"] == "file":
+                attachments.require_readable(
+                    part, f"{field}.parts.{number}", choice.id, choice.info
+                )
+        return Asked(body.id, parts, choice, body.reasoning_effort, request_id)
 
     async def _repeat(self, caller: Caller, repeated: Repeated, request_id: str) -> Response:
         """Answer a request seen before with the answer that it got."""
@@ -247,25 +255,51 @@ class _Routes:
             )
         return run_id
 
-    def _text_of(self, message: _UIMessage, field: str) -> str:
+    def _new_message(self, message: _UIMessage, field: str) -> list[dict[str, Any]]:
+        """Check the user's new message and return its parts as they are kept."""
         limit = self._services.settings.max_message_chars
         if message.role != "user":
             raise invalid(f"{field}.role", "The last message must be the user's.")
         for number, part in enumerate(message.parts):
-            where = f"{field}.parts.{number}"
-            if part.type != "text":
-                raise invalid(f"{where}.type", "Only text parts are accepted.")
-            if "\0" in (part.text or ""):
-                raise invalid(f"{where}.text", "Text must not contain NUL characters.")
-        text = "".join(part.text or "" for part in message.parts)
-        if not text.strip():
+            if part.type not in ("text", "file"):
+                raise invalid(
+                    f"{field}.parts.{number}.type", "Only text and file parts are accepted."
+                )
+        parts = self._parts_of(message, field)
+        text = text_of(parts)
+        if not text.strip() and not any(part["type"] == "file" for part in parts):
             raise invalid(f"{field}.parts", "The message is empty.")
         if len(text) > limit:
             raise invalid(
                 f"{field}.parts",
                 f"The message has {len(text):,} characters; {limit:,} are allowed.",
             )
-        return text
+        return parts
+
+    def _parts_of(self, message: _UIMessage, field: str) -> list[dict[str, Any]]:
+        """Return the text, reasoning and files of a message; what else a client keeps is not."""
+        settings = self._services.settings
+        files = [part for part in message.parts if part.type == "file"]
+        if len(files) > settings.max_attachments:
+            raise invalid(
+                f"{field}.parts",
+                f"The message has {len(files)} files; {settings.max_attachments} are allowed.",
+            )
+        parts: list[dict[str, Any]] = []
+        for number, part in enumerate(message.parts):
+            where = f"{field}.parts.{number}"
+            if part.type == "file":
+                file = {"mediaType": part.media_type, "filename": part.filename, "url": part.url}
+                parts.append(attachments.accept(file, where, settings))
+            elif part.type in ("text", "reasoning"):
+                text = part.text or ""
+                if "\0" in text:
+                    raise invalid(f"{where}.text", "Text must not contain NUL characters.")
+                kept: dict[str, Any] = {"type": part.type, "text": text}
+                if part.provider_metadata and message.role == "assistant":
+                    kept["providerMetadata"] = part.provider_metadata
+                parts.append(kept)
+        return parts
 
 
 def _last_message(body: _ChatRequest) -> tuple[str, _UIMessage]:

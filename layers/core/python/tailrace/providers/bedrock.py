@@ -10,6 +10,7 @@ import base64
 import re
 import socket
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -321,8 +322,10 @@ class _Call:
         self.pools = pools
         self.response: urllib3.BaseHTTPResponse | None = None
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[list[Delta] | Exception | None] = asyncio.Queue()
+        self._queue: deque[list[Delta] | Exception | None] = deque()
         self._room = threading.Semaphore(_READS_AHEAD)
+        self._arrived = asyncio.Event()
+        self._told = False
         self._connection: _Watched | None = None
         self._abandoned = self._ended = False
 
@@ -342,9 +345,8 @@ class _Call:
             if self.response is not None:
                 self.response.close()
         self._ended = True
-        # The loop may be gone with its reader.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, end)
+        with suppress(_Abandoned):
+            self._put(end)
 
     def took(self, connection: "_Watched") -> None:
         """Remember the connection that serves this call from now on."""
@@ -359,18 +361,37 @@ class _Call:
         self._room.acquire()
         if self._abandoned:
             raise _Abandoned
-        try:
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, deltas)
-        except RuntimeError:
-            raise _Abandoned from None
+        self._put(deltas)
+
+    def _put(self, item: list[Delta] | Exception | None) -> None:
+        """Queue for the reader, and wake it once for all that it has not seen yet."""
+        self._queue.append(item)
+        if not self._told:
+            self._told = True
+            try:
+                self._loop.call_soon_threadsafe(self._arrived.set)
+            except RuntimeError:
+                # The loop is gone, and its reader with it.
+                raise _Abandoned from None
 
     async def reads(self) -> AsyncGenerator[list[Delta]]:
-        """Yield what the thread read."""
-        while (item := await self._queue.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            self._room.release()
-            yield item
+        """Yield what the thread has read, all of it at once."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            # Before the queue is read: what comes after wakes the reader again.
+            self._told = False
+            deltas: list[Delta] = []
+            while self._queue:
+                item = self._queue.popleft()
+                if not isinstance(item, list):
+                    yield deltas
+                    if item is not None:
+                        raise item
+                    return
+                deltas += item
+                self._room.release()
+            yield deltas
 
     def abandon(self) -> None:
         """Shut the connection and let the thread end; harmless when it has."""

@@ -1,23 +1,44 @@
-"""The providers that the settings name, and the models they offer.
+"""The providers that the settings name, and the catalogue of the models they offer.
 
 A new provider is one module and one line in `KINDS`.
 """
 
+import asyncio
 import time
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from tailrace.problems import invalid
-from tailrace.providers.base import Provider, ProviderError
-from tailrace.settings import ProviderSettings, Settings, SettingsError
+from tailrace.providers.base import ModelInfo, Provider, ProviderError
+from tailrace.settings import ModelSettings, ProviderSettings, Settings, SettingsError
+
+
+class Kind(NamedTuple):
+    """An adapter, and the setting without which it has nothing to call with."""
+
+    adapter: str
+    needs: str | None = None
+
 
 KINDS = {
-    "openai_compatible": "tailrace.providers.openai_compatible:OpenAICompatible",
-    "scripted": "tailrace.providers.scripted:Scripted",
+    "anthropic": Kind("tailrace.providers.anthropic:Anthropic", "api_key"),
+    "bedrock": Kind("tailrace.providers.bedrock:Bedrock"),
+    "gemini": Kind("tailrace.providers.gemini:Gemini", "api_key"),
+    "openai": Kind("tailrace.providers.openai:OpenAI", "api_key"),
+    "openai_compatible": Kind("tailrace.providers.openai_compatible:OpenAICompatible"),
+    "scripted": Kind("tailrace.providers.scripted:Scripted"),
 }
 
-# Seconds for which a server's list of models is believed.
-_LIST_TTL = 30.0
+# Seconds for which a list of models is believed: by the catalogue, and by a call, which asks
+# again only for a model that it does not find.
+_FRESH = 30.0
+_USABLE = 600.0
+# Seconds a call waits for a list that only tells it more of a model it knows.
+_PATIENCE = 2.0
+
+_NO_SUCH_MODEL = "No such model. GET /api/models lists those on offer."
 
 
 class Model(NamedTuple):
@@ -27,23 +48,40 @@ class Model(NamedTuple):
     ----------
     id
         ``<provider instance>/<name>``, what clients choose by.
+    provider, kind
+        Its provider's instance name and adapter.
     available, reason
-        Whether its provider answered, and if not, why not.
+        Whether it can be called now, and if not, why not.
     """
 
     id: str
     provider: str
-    name: str
+    kind: str
+    info: ModelInfo
     available: bool
     reason: str | None
 
 
 class Choice(NamedTuple):
-    """A model chosen for a call: its catalogue id, its adapter and the adapter's name for it."""
+    """A model chosen for a call: its catalogue id, its adapter, and what is known of it."""
 
     id: str
+    kind: str
     provider: Provider
-    model: str
+    info: ModelInfo
+
+    @property
+    def model(self) -> str:
+        """The provider's own name for the model."""
+        return self.info.name
+
+
+class _Listing(NamedTuple):
+    """What a provider last told of its models, and how asking it last went wrong."""
+
+    asked_at: float
+    models: dict[str, ModelInfo]
+    error: ProviderError | None
 
 
 class Providers:
@@ -52,35 +90,31 @@ class Providers:
     def __init__(self, settings: Settings) -> None:
         self._settings = {provider.name: provider for provider in settings.providers}
         self._default = settings.default_model
+        self._fallbacks = settings.fallbacks
         self._adapters: dict[str, Provider] = {}
-        self._listed: dict[str, tuple[float, list[str]]] = {}
+        self._listings: dict[str, _Listing] = {}
         for provider in settings.providers:
             _check(provider)
         for name in ("default_model", "title_model"):
-            model_id = getattr(settings, name)
-            if model_id is not None and model_id.partition("/")[0] not in self._settings:
-                raise SettingsError(
-                    f"TAILRACE_{name.upper()}: must be <provider>/<model> with a provider of"
-                    " TAILRACE_PROVIDERS"
-                )
+            self._check_id(f"TAILRACE_{name.upper()}", getattr(settings, name))
+        for asked, fallbacks in settings.fallbacks.items():
+            for model_id in (asked, *fallbacks):
+                self._check_id(f"TAILRACE_FALLBACKS ({model_id})", model_id)
 
     async def catalogue(self) -> list[Model]:
-        """Return the models of every provider; one that cannot be asked is listed as such."""
-        models: list[Model] = []
-        for name in self._settings:
-            try:
-                for model in await self._models(name):
-                    models.append(Model(f"{name}/{model}", name, model, True, None))
-            except ProviderError as error:
-                known = self._listed.get(name, (0.0, []))[1]
-                models += [Model(f"{name}/{m}", name, m, False, error.sentence) for m in known]
-        return models
+        """Return the models of every provider; one that cannot be called is listed as such."""
+        lists = await asyncio.gather(*(self._offer(name) for name in self._settings))
+        return [model for models in lists for model in models]
 
     async def default(self) -> str | None:
         """Return the id of the model used when a request names none."""
         if self._default is not None:
             return self._default
-        return next((model.id for model in await self.catalogue()), None)
+        for name in self._settings:
+            for model in await self._offer(name):
+                if model.available:
+                    return model.id
+        return None
 
     async def choose(self, model_id: str | None) -> Choice:
         """Find the adapter of a model.
@@ -88,36 +122,92 @@ class Providers:
         Raises
         ------
         Problem
-            422 on the field ``model`` when the catalogue has no such model.
+            422 on the field ``model`` when there is no such model, or it cannot be called.
         """
         if model_id is None:
             model_id = await self.default()
             if model_id is None:
                 raise invalid("model", "No model is configured on this server.")
         name, _, model = model_id.partition("/")
-        if name not in self._settings or not model:
-            raise invalid("model", "No such model. GET /api/models lists those on offer.")
-        try:
-            known = model in await self._models(name)
-        except ProviderError:
-            # Whether the model exists cannot be asked: the call itself will tell what is wrong.
-            known = True
-        if not known:
-            raise invalid("model", "No such model. GET /api/models lists those on offer.")
-        return Choice(model_id, self._adapter(name), model)
+        settings = self._settings.get(name)
+        if settings is None or not model:
+            raise invalid("model", _NO_SUCH_MODEL)
+        if reason := _missing(settings):
+            raise invalid("model", reason)
+        info = await self._find(settings, model)
+        if info is None:
+            raise invalid("model", _NO_SUCH_MODEL)
+        return Choice(model_id, settings.kind, self._adapter(name), info)
+
+    async def candidates(self, choice: Choice) -> list[Choice]:
+        """Return the choice, then the fallbacks of its model that can be called, in order."""
+        found = [choice]
+        for model_id in self._fallbacks.get(choice.id, ()):
+            name, _, model = model_id.partition("/")
+            settings = self._settings[name]
+            if _missing(settings) is None and (info := await self._find(settings, model)):
+                found.append(Choice(model_id, settings.kind, self._adapter(name), info))
+        return found
 
     async def close(self) -> None:
         """Close every adapter in use."""
         for adapter in self._adapters.values():
             await adapter.close()
 
-    async def _models(self, name: str) -> list[str]:
-        read_at, listed = self._listed.get(name, (float("-inf"), []))
-        if time.monotonic() - read_at > _LIST_TTL:
-            offered = self._settings[name].models or await self._adapter(name).models()
-            listed = [model.name for model in offered]
-            self._listed[name] = (time.monotonic(), listed)
-        return listed
+    async def _find(self, settings: ProviderSettings, model: str) -> ModelInfo | None:
+        """Return what is known of a model; ``None`` when it is not on offer."""
+        configured = {m.name: m for m in settings.models}
+        if configured:
+            if model not in configured:
+                return None
+            if configured[model].context_window is not None:
+                return _merged(configured[model], None)
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    listing = await self._listing(settings.name, _USABLE)
+            except TimeoutError:
+                return _merged(configured[model], None)
+            return _merged(configured[model], listing.models.get(model))
+        listing = await self._listing(settings.name, _USABLE)
+        if model not in listing.models:
+            listing = await self._listing(settings.name, _FRESH)
+        if model in listing.models:
+            return listing.models[model]
+        # Where the provider cannot be asked, the call itself will tell what is wrong.
+        return ModelInfo(name=model) if listing.error is not None else None
+
+    async def _offer(self, name: str) -> list[Model]:
+        settings = self._settings[name]
+        reason = _missing(settings)
+        listing = _Listing(0.0, {}, None)
+        if reason is None:
+            listing = await self._listing(name, _FRESH)
+            if listing.error is not None:
+                reason = listing.error.sentence
+        if settings.models:
+            infos = [_merged(model, listing.models.get(model.name)) for model in settings.models]
+        else:
+            infos = list(listing.models.values())
+        return [
+            Model(f"{name}/{info.name}", name, settings.kind, info, reason is None, reason)
+            for info in infos
+        ]
+
+    async def _listing(self, name: str, max_age: float) -> _Listing:
+        """Return what the provider tells of its models, not older than `max_age` seconds."""
+        last = self._listings.get(name)
+        if last is not None:
+            # One that could not be asked is not asked at every call.
+            max_age = min(max_age, _FRESH) if last.error is not None else max_age
+            if time.monotonic() - last.asked_at <= max_age:
+                return last
+        try:
+            models = {info.name: info for info in await self._adapter(name).models()}
+            listing = _Listing(time.monotonic(), models, None)
+        except ProviderError as error:
+            listing = _Listing(time.monotonic(), last.models if last else {}, error)
+        self._listings[name] = listing
+        return listing
 
     def _adapter(self, name: str) -> Provider:
         if name not in self._adapters:
@@ -125,9 +215,32 @@ class Providers:
             self._adapters[name] = _class_of(settings.kind)(settings)
         return self._adapters[name]
 
+    def _check_id(self, setting: str, model_id: str | None) -> None:
+        if model_id is None:
+            return
+        name, _, model = model_id.partition("/")
+        if name not in self._settings or not model:
+            raise SettingsError(
+                f"{setting}: must be <provider>/<model> with a provider of TAILRACE_PROVIDERS"
+            )
+
+
+def _merged(configured: ModelSettings, told: ModelInfo | None) -> ModelInfo:
+    """Return what the settings say of a model, and for the rest what its provider told."""
+    info = told or ModelInfo(name=configured.name)
+    given = configured.model_dump(exclude_none=True, exclude={"name"})
+    return structs.replace(info, **given)
+
+
+def _missing(settings: ProviderSettings) -> str | None:
+    """Say what the provider lacks to be called at all."""
+    if KINDS[settings.kind].needs == "api_key" and not (settings.api_key or settings.project):
+        return f"The server has no API key for {settings.name}."
+    return None
+
 
 def _class_of(kind: str) -> Any:
-    module, _, attribute = KINDS[kind].partition(":")
+    module, _, attribute = KINDS[kind].adapter.partition(":")
     return getattr(import_module(module), attribute)
 
 
@@ -137,5 +250,7 @@ def _check(settings: ProviderSettings) -> None:
         raise SettingsError(f"{where}.kind): must be one of {', '.join(sorted(KINDS))}")
     if settings.kind == "openai_compatible" and settings.base_url is None:
         raise SettingsError(f"{where}.base_url): is required for this kind")
-    # Imported now: on Lambda the start has more processor and less haste than the first request.
-    _class_of(settings.kind)
+    if _missing(settings) is None:
+        # Imported now: on Lambda the start has more processor and less haste than the first
+        # request.
+        _class_of(settings.kind)

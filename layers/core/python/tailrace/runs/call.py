@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import structs
+import msgspec
 
 from tailrace.providers.base import (
     Delta,
     Finish,
     ModelRequest,
-    PromptMessage,
     ProviderError,
     ReasoningDelta,
     ResponseStart,
@@ -25,12 +24,11 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.registry import Choice
-from tailrace.settings import Settings
+from tailrace.providers.router import Route
+from tailrace.runs import context
+from tailrace.services import Services
 from tailrace.telemetry.event import InferenceEvent, Kind, Status
 from tailrace.telemetry.redact import preview
-
-# Where a provider tells no usage: characters of English text to a token, on average.
-_CHARS_PER_TOKEN = 4
 
 _is_cold = True
 
@@ -44,37 +42,38 @@ class Call:
         Id of the call and of its event; for a chat, of the run.
     owner_id
         User or guest.
-    choice
-        The model called.
+    candidates
+        The model asked for, then its fallbacks.
     request_id
         Id of the HTTP request behind the call.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        services: Services,
         *,
         id: UUID,
         kind: Kind,
         owner_id: UUID,
         conversation_id: UUID,
-        choice: Choice,
+        candidates: list[Choice],
         request_id: str,
-        max_output_tokens: int,
     ) -> None:
         self.id = id
         self.kind: Kind = kind
         self.owner_id = owner_id
         self.conversation_id = conversation_id
-        self.choice = choice
+        self.route = Route(candidates)
         self.started_at = datetime.now(UTC)
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.finish: str | None = None
-        self._settings = settings
         self.request_id = request_id
+        self._router = services.router
+        self._settings = services.settings
         self._input_preview: str | None = None
-        self._prompt = ModelRequest(choice.model, (), max_output_tokens)
+        self._asked: ModelRequest | None = None
+        self._fitted: context.Fitted | None = None
         self._response: ResponseStart | None = None
         self._usage: Usage | None = None
         self._began = self._ended = time.perf_counter()
@@ -83,9 +82,9 @@ class Call:
         self._chunks = 0
         self._cold = _take_cold()
 
-    def prepare(self, messages: list[PromptMessage]) -> None:
-        """Set the prompt."""
-        self._prompt = structs.replace(self._prompt, messages=messages)
+    def prepare(self, request: ModelRequest) -> None:
+        """Set what is asked; it is made to fit whichever model is called."""
+        self._asked = request
 
     def opening(self, prompt: str) -> dict[str, Any]:
         """Return the row of ``runs`` that notes that the call is about to be made.
@@ -101,8 +100,8 @@ class Call:
             "kind": self.kind,
             "owner_id": self.owner_id,
             "conversation_id": self.conversation_id,
-            "provider_name": self.choice.provider.name,
-            "request_model": self.choice.model,
+            "provider_name": self.route.asked.provider.name,
+            "request_model": self.route.asked.model,
             "request_id": self.request_id,
             "input_preview": self._input_preview,
             "started_at": self.started_at,
@@ -118,7 +117,7 @@ class Call:
         """
         self._began = self._last = self._ended = time.perf_counter()
         try:
-            async with aclosing(self.choice.provider.stream(self._prompt)) as stream:
+            async with aclosing(self._router.stream(self.route, self._fit)) as stream:
                 async for deltas in stream:
                     self._observe(deltas)
                     yield deltas
@@ -128,14 +127,30 @@ class Call:
     def usage(self) -> tuple[Usage, bool]:
         """Return the tokens of the call, and whether they are an estimate."""
         told = self._usage
-        if told is not None and told.input_tokens is not None and told.output_tokens is not None:
+        # A count told before the end is a count so far.
+        whole = told is not None and None not in (told.input_tokens, told.output_tokens)
+        if told is not None and whole and self.finish is not None:
             return told, False
-        read = sum(len(message.text) for message in self._prompt.messages)
-        written = sum(map(len, self.text)) + sum(map(len, self.reasoning))
-        if not written and self.finish is None and self._first is None:
+        if self._fitted is None or (self.finish is None and self._first is None):
             # Nothing came back: nothing is known to have been read.
             return Usage(), False
-        return Usage(_tokens(read), _tokens(written)), True
+        reasoned = context.estimate_text("".join(self.reasoning))
+        estimated = Usage(
+            input_tokens=context.estimate(self._fitted.request),
+            output_tokens=context.estimate_text("".join(self.text)) + reasoned,
+            reasoning_output_tokens=reasoned or None,
+        )
+        if told is None:
+            return estimated, True
+        # What the provider did tell before it broke off is better than any estimate.
+        known = {name: n for name in Usage.__struct_fields__ if (n := getattr(told, name))}
+        known["output_tokens"] = max(told.output_tokens or 0, estimated.output_tokens or 0)
+        return msgspec.structs.replace(estimated, **known), True
+
+    @property
+    def omitted_messages(self) -> int:
+        """Earlier messages that the model's context window had no room for."""
+        return self._fitted.omitted_messages if self._fitted else 0
 
     @property
     def duration(self) -> float:
@@ -158,8 +173,8 @@ class Call:
             status=status,
             started_at=self.started_at,
             duration=self.duration,
-            provider_name=self.choice.provider.name,
-            request_model=self.choice.model,
+            provider_name=self.route.choice.provider.name,
+            request_model=self.route.choice.model,
             response_model=response.response_model if response else None,
             response_id=response.response_id if response else None,
             finish_reasons=[self.finish] if self.finish else [],
@@ -176,10 +191,30 @@ class Call:
             output_tokens=usage.output_tokens,
             reasoning_output_tokens=usage.reasoning_output_tokens,
             usage_estimated=estimated,
+            attempts=self.route.attempts,
+            fallback_from=self.route.fallback_from,
             cold_start=self._cold,
             input_preview=self._input_preview,
             output_preview=self._preview("".join(self.text)),
+            metadata=self._details(),
         )
+
+    async def _fit(self, choice: Choice) -> ModelRequest:
+        assert self._asked is not None
+        self._fitted = await context.fit(choice, self._asked)
+        return self._fitted.request
+
+    def _details(self) -> dict[str, Any]:
+        """Return what the event tells besides: what was tried in vain, what was left out."""
+        details: dict[str, Any] = {"provider_kind": self.route.choice.kind}
+        if self.route.fallback_from or self.route.calls > 1:
+            details["failed_attempts"] = msgspec.to_builtins(self.route.failed)
+        if self._fitted is not None:
+            if self._fitted.omitted_messages:
+                details["omitted_messages"] = self._fitted.omitted_messages
+            if self._fitted.omitted_files:
+                details["omitted_files"] = self._fitted.omitted_files
+        return details
 
     def _observe(self, deltas: list[Delta]) -> None:
         chunks = 0
@@ -194,7 +229,7 @@ class Call:
                 self._usage = delta
             elif isinstance(delta, Finish):
                 self.finish = delta.reason
-            else:
+            elif isinstance(delta, ResponseStart):
                 self._response = delta
         if chunks:
             self._last = time.perf_counter()
@@ -209,10 +244,6 @@ class Call:
 
     def _preview(self, text: str) -> str | None:
         return preview(text, self._settings.preview_chars) if self._settings.previews else None
-
-
-def _tokens(chars: int) -> int:
-    return -(-chars // _CHARS_PER_TOKEN)
 
 
 def _take_cold() -> bool:

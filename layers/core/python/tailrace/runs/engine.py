@@ -15,7 +15,13 @@ from tailrace.conversations import store
 from tailrace.db import queries
 from tailrace.db.pool import connect, pipeline
 from tailrace.problems import Problem
-from tailrace.providers.base import SENTENCES, ProviderError, ReasoningDelta, TextDelta
+from tailrace.providers.base import (
+    SENTENCES,
+    PartMetadata,
+    ProviderError,
+    ReasoningDelta,
+    TextDelta,
+)
 from tailrace.runs import wire
 from tailrace.runs.call import Call
 from tailrace.runs.journal import Journal
@@ -150,12 +156,18 @@ class Run:
         self._reader_frames.append(wire.DONE)
 
     async def _generate(self) -> None:
+        answering = False
         async for deltas in self.call.deltas():
+            if not answering:
+                answering = True
+                self._tell_who_answers()
             for delta in deltas:
                 if isinstance(delta, TextDelta):
                     self._say("text", delta.text)
                 elif isinstance(delta, ReasoningDelta):
                     self._say("reasoning", delta.text)
+                elif isinstance(delta, PartMetadata):
+                    self._attach(delta)
             self._wake.set()
 
     async def _outcome(
@@ -255,10 +267,7 @@ class Run:
 
     def _say(self, kind: str, text: str) -> None:
         if self._open_part != kind:
-            self._close_part()
-            self._open_part = kind
-            self._parts.append({"type": kind, "text": ""})
-            self._emit({"type": f"{kind}-start", "id": str(len(self._parts) - 1)})
+            self._open(kind)
         if "\0" in text:
             text = text.replace("\0", "")  # PostgreSQL keeps no such character.
         part_id = str(len(self._parts) - 1)
@@ -268,12 +277,40 @@ class Run:
         self._reader_frames.append(piece)
         self._journal_frames.append(piece)
 
+    def _attach(self, delta: PartMetadata) -> None:
+        """Keep what the provider wants back with a part, which ends there."""
+        if self._open_part != delta.part:
+            self._open(delta.part)
+        self._parts[-1]["providerMetadata"] = delta.metadata
+        self._close_part()
+
+    def _open(self, kind: str) -> None:
+        self._close_part()
+        self._open_part = kind
+        self._parts.append({"type": kind, "text": ""})
+        self._emit({"type": f"{kind}-start", "id": str(len(self._parts) - 1)})
+
     def _close_part(self) -> None:
         if self._open_part is not None:
-            self._parts[-1]["text"] = "".join(self._pieces)
+            part = self._parts[-1]
+            part["text"] = "".join(self._pieces)
             self._pieces.clear()
-            self._emit({"type": f"{self._open_part}-end", "id": str(len(self._parts) - 1)})
+            end = {"type": f"{self._open_part}-end", "id": str(len(self._parts) - 1)}
+            if "providerMetadata" in part:
+                end["providerMetadata"] = part["providerMetadata"]
+            self._emit(end)
             self._open_part = None
+
+    def _tell_who_answers(self) -> None:
+        """Tell the reader at once what differs from what was asked for."""
+        route, omitted = self.call.route, self.call.omitted_messages
+        self._metadata["model"] = route.choice.id
+        if route.fallback_from:
+            self._metadata["fallback_from"] = route.fallback_from
+        if omitted:
+            self._metadata["omitted_messages"] = omitted
+        if route.fallback_from or omitted:
+            self._emit({"type": "message-metadata", "messageMetadata": self._metadata})
 
     def _emit(self, part: dict[str, Any]) -> None:
         self._number += 1
@@ -290,7 +327,7 @@ class Run:
                 self._services,
                 owner_id=self.call.owner_id,
                 conversation_id=self.call.conversation_id,
-                choice=self.call.choice,
+                choice=self.call.route.choice,
                 request_id=self.call.request_id,
                 first_message=self._title_of,
             )

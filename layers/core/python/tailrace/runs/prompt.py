@@ -1,16 +1,17 @@
-"""From a branch of messages to what a model reads."""
+"""From a branch of messages, as they are kept, to what a model reads."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from tailrace.providers.base import PromptMessage
+from tailrace.providers.base import PromptMessage, PromptPart, ReasoningPart, TextPart
+from tailrace.runs import attachments
 
 
 def from_branch(branch: Iterable[dict[str, Any]]) -> list[PromptMessage]:
     """Return the messages of a branch in order.
 
-    Answers without text are left out, and neighbours of one role become one message, since many
-    models insist on alternation.
+    Messages with neither text nor file are left out, and neighbours of one role become one
+    message, since many models insist on alternation.
 
     Parameters
     ----------
@@ -19,15 +20,24 @@ def from_branch(branch: Iterable[dict[str, Any]]) -> list[PromptMessage]:
     """
     prompt: list[PromptMessage] = []
     for message in branch:
-        text = text_of(message["parts"])
-        if not text:
+        parts = [loaded for part in message["parts"] if (loaded := _load(part)) is not None]
+        if all(isinstance(part, ReasoningPart) for part in parts):
             continue
         if prompt and prompt[-1].role == message["role"]:
-            text = f"{prompt.pop().text}\n\n{text}"
-        prompt.append(PromptMessage.of_text(message["role"], text))
+            parts = [*prompt.pop().parts, TextPart("\n\n"), *parts]
+        prompt.append(PromptMessage(message["role"], tuple(parts)))
     return prompt
 
 
 def text_of(parts: Iterable[dict[str, Any]]) -> str:
     """Join the text parts of a message."""
     return "".join(part["text"] for part in parts if part["type"] == "text")
+
+
+def _load(part: dict[str, Any]) -> PromptPart | None:
+    if part["type"] == "file":
+        return attachments.load(part)
+    text, metadata = part.get("text") or "", part.get("providerMetadata")
+    if part["type"] == "reasoning":
+        return ReasoningPart(text, metadata) if text or metadata else None
+    return TextPart(text, metadata) if text else None

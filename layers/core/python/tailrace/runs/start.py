@@ -7,8 +7,9 @@ from tailrace.auth.identity import Caller
 from tailrace.conversations import store
 from tailrace.db.pool import connect
 from tailrace.ids import uuid7
+from tailrace.providers.base import ModelRequest, ReasoningEffort
 from tailrace.providers.registry import Choice
-from tailrace.runs import prompt
+from tailrace.runs import context, prompt
 from tailrace.runs.call import Call
 from tailrace.runs.engine import Run
 from tailrace.runs.ledger import open_run
@@ -23,90 +24,124 @@ class Repeated(NamedTuple):
     answer: store.Row
 
 
+class Asked(NamedTuple):
+    """What a request asks for, checked: the new message, whom to ask, and how.
+
+    Attributes
+    ----------
+    parts
+        The new user message, as it is kept.
+    reasoning_effort
+        ``None`` leaves it to the model.
+    """
+
+    conversation_id: UUID
+    parts: list[store.Row]
+    choice: Choice
+    reasoning_effort: ReasoningEffort | None
+    request_id: str
+
+    @property
+    def text(self) -> str:
+        """Text of the new message."""
+        return prompt.text_of(self.parts)
+
+    @property
+    def subject(self) -> str:
+        """What the message is about, for a title: its text, or else the names of its files."""
+        names = (part.get("filename") or part["mediaType"] for part in self.parts if "url" in part)
+        return self.text if self.text.strip() else ", ".join(names)
+
+
 async def start_user_turn(
-    services: Services,
-    caller: Caller,
-    *,
-    conversation_id: UUID,
-    client_message_id: str,
-    text: str,
-    choice: Choice,
-    again: bool,
-    request_id: str,
+    services: Services, caller: Caller, asked: Asked, *, client_message_id: str, again: bool
 ) -> Run | Repeated:
     """Write a user's turn, all of it or nothing, and return its run, not yet executed.
+
+    Parameters
+    ----------
+    client_message_id
+        The id its client gave the message.
+    again
+        Whether a message seen before gets a new answer.
 
     Raises
     ------
     Problem
-        404 for somebody else's conversation, 503 when the database is down.
+        404 for somebody else's conversation, 422 for a message that the model cannot read, 503
+        when the database is down.
     """
-    call = _call(services, caller, "chat", conversation_id, choice, request_id)
+    call = await _call(services, caller, "chat", asked)
     turn = await store.begin_turn(
         services.pool,
-        call.opening(text),
+        call.opening(asked.text),
         client_message_id=client_message_id,
-        text=text,
-        model=choice.id,
+        title_from=asked.subject,
+        parts=asked.parts,
+        model=asked.choice.id,
         again=again,
     )
     if turn.answer is not None:
         return Repeated(turn.answer_id, turn.answer)
-    call.prepare(prompt.from_branch(turn.branch))
+    call.prepare(_request(services, asked, turn.branch))
     return Run(
         services,
         call,
         start_metadata=_metadata(call, turn.user_message_id),
-        title_of=text if turn.is_first else None,
+        title_of=asked.subject if turn.is_first else None,
     )
 
 
 async def start_guest_turn(
-    services: Services,
-    caller: Caller,
-    *,
-    conversation_id: UUID,
-    messages: list[store.Row],
-    choice: Choice,
-    request_id: str,
+    services: Services, caller: Caller, asked: Asked, *, earlier: list[store.Row]
 ) -> Run:
     """Return the run of a guest's turn; the conversation itself lives in the guest's browser.
+
+    Parameters
+    ----------
+    earlier
+        Role and parts of the messages before the new one.
 
     Raises
     ------
     Problem
-        503 when the database is down.
+        422 for a message that the model cannot read, 503 when the database is down.
     """
-    call = _call(services, caller, "guest", conversation_id, choice, request_id)
-    call.prepare(prompt.from_branch(messages))
+    call = await _call(services, caller, "guest", asked)
+    call.prepare(_request(services, asked, [*earlier, {"role": "user", "parts": asked.parts}]))
     async with connect(services.pool) as connection:
-        await open_run(connection, call.opening(prompt.text_of(messages[-1]["parts"])))
+        await open_run(connection, call.opening(asked.text))
     return Run(services, call, start_metadata=_metadata(call, None))
 
 
-def _call(
-    services: Services,
-    caller: Caller,
-    kind: Kind,
-    conversation_id: UUID,
-    choice: Choice,
-    request_id: str,
-) -> Call:
+async def _call(services: Services, caller: Caller, kind: Kind, asked: Asked) -> Call:
+    alone = _request(services, asked, [{"role": "user", "parts": asked.parts}])
+    context.require_fits(asked.choice, alone, "message.parts")
     return Call(
-        services.settings,
+        services,
         id=uuid7(),
         kind=kind,
         owner_id=caller.id,
-        conversation_id=conversation_id,
-        choice=choice,
-        request_id=request_id,
-        max_output_tokens=services.settings.max_output_tokens,
+        conversation_id=asked.conversation_id,
+        candidates=await services.providers.candidates(asked.choice),
+        request_id=asked.request_id,
+    )
+
+
+def _request(services: Services, asked: Asked, branch: list[store.Row]) -> ModelRequest:
+    settings = services.settings
+    return ModelRequest(
+        asked.choice.model,
+        prompt.from_branch(branch),
+        settings.max_output_tokens,
+        system=settings.system_prompt,
+        reasoning_effort=asked.reasoning_effort,
     )
 
 
 def _metadata(call: Call, user_message_id: UUID | None) -> dict[str, str | None]:
     return {
         "run_id": str(call.id),
-        "model": call.choice.id,
+        "model": call.route.asked.id,
         "user_message_id": str(user_message_id) if user_message_id else None,
     }

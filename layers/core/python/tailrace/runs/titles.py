@@ -13,7 +13,7 @@ from tailrace.conversations import store
 from tailrace.db.pool import connect, pipeline
 from tailrace.ids import uuid7
 from tailrace.problems import Problem
-from tailrace.providers.base import PromptMessage, ProviderError
+from tailrace.providers.base import ModelRequest, PromptMessage, ProviderError
 from tailrace.providers.registry import Choice
 from tailrace.runs.call import Call
 from tailrace.runs.ledger import close_run, open_run
@@ -24,6 +24,8 @@ from tailrace.telemetry.event import Status
 _log = logging.getLogger(__name__)
 
 _MAX_TOKENS = 24
+# A model that reasons may do so even where it is asked not to.
+_MAX_REASONING_TOKENS = 512
 _MAX_CHARS = 80
 _PROMPT_CHARS = 2_000
 _INSTRUCTION = (
@@ -55,16 +57,16 @@ async def make_title(
             _log.warning("the title model %s is not on offer", services.settings.title_model)
             return None
     call = Call(
-        services.settings,
+        services,
         id=uuid7(),
         kind="title",
         owner_id=owner_id,
         conversation_id=conversation_id,
-        choice=choice,
+        candidates=await services.providers.candidates(choice),
         request_id=request_id,
-        max_output_tokens=_MAX_TOKENS,
     )
-    call.prepare([PromptMessage.of_text("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])])
+    prompt = PromptMessage.of_text("user", _INSTRUCTION + first_message[:_PROMPT_CHARS])
+    call.prepare(ModelRequest(choice.model, [prompt], _max_tokens(choice), reasoning_effort="none"))
     try:
         async with connect(services.pool) as connection:
             await open_run(connection, call.opening(first_message))
@@ -104,6 +106,11 @@ async def _record(
     except Problem:
         # The row in the ledger lets maintain record the call.
         _log.warning("title call %s could not be closed", call.id)
+
+
+def _max_tokens(choice: Choice) -> int:
+    reasons = "reasoning" in choice.info.capabilities
+    return _MAX_TOKENS + (_MAX_REASONING_TOKENS if reasons else 0)
 
 
 def _clean(text: str) -> str | None:

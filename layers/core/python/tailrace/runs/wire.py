@@ -74,9 +74,10 @@ def stored_message(
     ]
     for number, part in enumerate(parts):
         kind, key = part["type"], {"id": str(number)}
+        told = {k: v for k, v in part.items() if k == "providerMetadata"}
         sent.append({"type": f"{kind}-start", **key})
         sent.append({"type": f"{kind}-delta", **key, "delta": part["text"]})
-        sent.append({"type": f"{kind}-end", **key})
+        sent.append({"type": f"{kind}-end", **key, **told})
     sent += ending(status, metadata)
     return [*(frame(number, part) for number, part in enumerate(sent, start=1)), DONE]
 
@@ -95,7 +96,9 @@ def parts_of(frames: list[bytes]) -> list[dict[str, Any]]:
             continue
         part = msgspec.json.decode(data)
         kind, _, step = part["type"].partition("-")
-        if kind in ("text", "reasoning") and step == "delta":
+        if kind in ("text", "reasoning") and step in ("delta", "end"):
             found = parts.setdefault(part["id"], {"type": kind, "text": ""})
-            found["text"] += part["delta"]
+            found["text"] += part.get("delta", "")
+            if "providerMetadata" in part:
+                found["providerMetadata"] = part["providerMetadata"]
     return list(parts.values())

@@ -1,13 +1,13 @@
 """What a call cost, by the price table of ``genai-prices``; asked at ingestion only.
 
-A provider is priced by its exact name: an id of that table, or a ``gen_ai.provider.name`` of
-OpenTelemetry. Nothing is guessed from a name that merely resembles one, since whoever serves
-models behind an "openai-like" address sets prices of their own, or none.
+A provider is priced by the exact name of its instance, or else of its kind: an id of that table, or
+a ``gen_ai.provider.name`` of OpenTelemetry. Nothing is guessed from a name that merely resembles
+one, since whoever serves models behind an "openai-like" address sets prices of their own, or none.
 
 https://github.com/pydantic/genai-prices
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from typing import NamedTuple
 # Takes most of a second to import: `tailrace.telemetry.ingest` loads this module late.
 import genai_prices
 from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
 from tailrace.telemetry.event import InferenceEvent
 
@@ -72,7 +72,13 @@ def price(event: InferenceEvent) -> tuple[Decimal | None, bool]:
         tokens are not known. A call that ended without a chunk and without usage is not taken to
         have cost anything.
     """
-    model = _find(event.provider_name, event.response_model, event.request_model)
+    kind = event.metadata.get("provider_kind")
+    model = _find(
+        event.provider_name,
+        kind if isinstance(kind, str) else None,
+        event.response_model,
+        event.request_model,
+    )
     if model is None:
         return None, True
     read, written = event.input_tokens, event.output_tokens
@@ -90,9 +96,29 @@ def price(event: InferenceEvent) -> tuple[Decimal | None, bool]:
     return cost, cost is None
 
 
+class ListPrice(NamedTuple):
+    """USD for a million tokens of a prompt of usual length, and of an answer."""
+
+    input: Decimal
+    output: Decimal
+
+
+def list_price(provider_name: str, provider_kind: str, model: str) -> ListPrice | None:
+    """Return what the price table asks for a model, ``None`` where it does not know it."""
+    found = _find(provider_name, provider_kind, None, model)
+    if found is None:
+        return None
+    rates = _rates(found, datetime.now(UTC))
+    if rates.input is None or rates.output is None:
+        return None
+    return ListPrice(*(Decimal(_at(rate, 0)).scaleb(-6) for rate in (rates.input, rates.output)))
+
+
 @lru_cache(maxsize=4096)
-def _find(provider_name: str, response_model: str | None, request_model: str) -> ModelInfo | None:
-    provider = _by_id.get(_ALIASES.get(provider_name, provider_name))
+def _find(
+    provider_name: str, provider_kind: str | None, response_model: str | None, request_model: str
+) -> ModelInfo | None:
+    provider = _provider(provider_name) or _provider(provider_kind)
     if provider is None:
         return None
     for name in (response_model, request_model):
@@ -100,6 +126,10 @@ def _find(provider_name: str, response_model: str | None, request_model: str) ->
         if name and (model := provider.find_model(name, all_providers=_providers)):
             return model
     return None
+
+
+def _provider(name: str | None) -> Provider | None:
+    return _by_id.get(_ALIASES.get(name, name)) if name else None
 
 
 def _rates(model: ModelInfo, at: datetime) -> _Rates:

@@ -1,0 +1,154 @@
+"""What of a conversation a model gets to read: as much as its context window holds.
+
+Tokens are estimated: a token to every four bytes of UTF-8, a fixed count for an image, and for a
+PDF one by its size. Where the estimate comes near the window, the provider's own counting, if it
+has one, sets it right. The oldest turns go first, each as a whole: a question with all its
+answers, their reasoning and the files.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import structs
+
+from tailrace.problems import invalid
+from tailrace.providers.base import (
+    FilePart,
+    ModelInfo,
+    ModelRequest,
+    PromptMessage,
+    PromptPart,
+    ProviderError,
+    TextPart,
+)
+from tailrace.providers.registry import Choice
+from tailrace.runs.attachments import is_readable
+
+_BYTES_PER_TOKEN = 4
+# What a message costs beside its content.
+_MESSAGE_TOKENS = 4
+# Large images are scaled down by every provider to about this much.
+_IMAGE_TOKENS = 1_600
+_PDF_BYTES_PER_TOKEN = 25
+# From this share of the window on, the provider is asked to count.
+_NEAR = 0.6
+# Seconds its counting is worth.
+_COUNT_PATIENCE = 3.0
+
+
+class Fitted(NamedTuple):
+    """A request that fits, and how many earlier messages and files it had to leave out."""
+
+    request: ModelRequest
+    omitted_messages: int
+    omitted_files: int
+
+
+def estimate_text(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+
+
+def estimate(request: ModelRequest) -> int:
+    """Return about how many tokens a model reads for a request."""
+    return estimate_text(request.system or "") + sum(map(_of_message, request.messages))
+
+
+def output_budget(info: ModelInfo, wanted: int) -> int:
+    """Return the tokens kept for the answer: at most half the context window."""
+    if info.output_limit is not None:
+        wanted = min(wanted, info.output_limit)
+    if info.context_window is not None:
+        wanted = min(wanted, max(1, info.context_window // 2))
+    return wanted
+
+
+def require_fits(choice: Choice, request: ModelRequest, field: str) -> None:
+    """Raise the 422 problem when the last message alone is more than the model can read."""
+    info = choice.info
+    if info.context_window is None:
+        return
+    budget = info.context_window - output_budget(info, request.max_output_tokens)
+    alone = structs.replace(request, messages=request.messages[-1:])
+    if (tokens := estimate(alone)) > budget:
+        raise invalid(
+            field,
+            f"The message has about {tokens:,} tokens; {choice.id} reads {info.context_window:,},"
+            f" of which {info.context_window - budget:,} are kept for its answer.",
+        )
+
+
+async def fit(choice: Choice, request: ModelRequest) -> Fitted:
+    """Make a request one that this model can read.
+
+    Raises
+    ------
+    ProviderError
+        ``context_length`` when not even the last message fits.
+    """
+    info = choice.info
+    messages, omitted_files = _readable(request.messages, info)
+    request = structs.replace(
+        request,
+        model=choice.model,
+        messages=messages,
+        max_output_tokens=output_budget(info, request.max_output_tokens),
+        reasoning_effort=request.reasoning_effort if "reasoning" in info.capabilities else None,
+    )
+    if info.context_window is None:
+        return Fitted(request, 0, omitted_files)
+    budget = info.context_window - request.max_output_tokens
+    tokens = [_of_message(message) for message in messages]
+    fixed = estimate_text(request.system or "")
+    scale = 1.0
+    if fixed + sum(tokens) > budget * _NEAR:
+        scale = await _true_scale(choice, request, fixed + sum(tokens))
+    first = 0
+    while (fixed + sum(tokens[first:])) * scale > budget:
+        first = next((n for n in range(first + 1, len(messages)) if messages[n].role == "user"), -1)
+        if first < 0:
+            raise ProviderError("context_length", "the last message is longer than the window")
+    return Fitted(structs.replace(request, messages=messages[first:]), first, omitted_files)
+
+
+async def _true_scale(choice: Choice, request: ModelRequest, estimated: int) -> float:
+    """Return by how much the provider counts more than the estimate, or less."""
+    try:
+        async with asyncio.timeout(_COUNT_PATIENCE):
+            counted = await choice.provider.count_tokens(request)
+    except (ProviderError, TimeoutError):
+        counted = None
+    return counted / max(1, estimated) if counted else 1.0
+
+
+def _readable(
+    messages: Sequence[PromptMessage], info: ModelInfo
+) -> tuple[list[PromptMessage], int]:
+    """Put a note where an earlier turn has a file that this model cannot read."""
+    left_out = 0
+    readable = []
+    for message in messages:
+        parts: list[PromptPart] = []
+        for part in message.parts:
+            if isinstance(part, FilePart) and not is_readable(part, info):
+                left_out += 1
+                parts.append(TextPart(f"[{part.filename or part.media_type}: not shown]"))
+            else:
+                parts.append(part)
+        readable.append(PromptMessage(message.role, tuple(parts)))
+    return readable, left_out
+
+
+def _of_message(message: PromptMessage) -> int:
+    return _MESSAGE_TOKENS + sum(map(_of_part, message.parts))
+
+
+def _of_part(part: PromptPart) -> int:
+    if not isinstance(part, FilePart):
+        return estimate_text(part.text)
+    if part.media_type.startswith("image/"):
+        return _IMAGE_TOKENS
+    if part.media_type.startswith("text/"):
+        return -(-len(part.data) // _BYTES_PER_TOKEN)
+    return max(_IMAGE_TOKENS, len(part.data) // _PDF_BYTES_PER_TOKEN)
