@@ -382,16 +382,21 @@ class _Call:
             # Before the queue is read: what comes after wakes the reader again.
             self._told = False
             deltas: list[Delta] = []
+            alive = False
             while self._queue:
                 item = self._queue.popleft()
                 if not isinstance(item, list):
-                    yield deltas
+                    if deltas:
+                        yield deltas
                     if item is not None:
                         raise item
                     return
+                alive = True
                 deltas += item
                 self._room.release()
-            yield deltas
+            # What woke the reader may have been read with what came before it.
+            if alive:
+                yield deltas
 
     def abandon(self) -> None:
         """Shut the connection and let the thread end; harmless when it has."""
