@@ -2,6 +2,7 @@
  * The HTTP API: one typed function an endpoint, fields named as in its JSON.
  * Called by TanStack Query hooks and the chat session. Streams are the transport's business.
  */
+import type { TextUIPart } from "ai";
 import { ProblemError, problemFrom } from "./problem";
 
 export interface Me {
@@ -13,10 +14,20 @@ export interface Me {
   guest_remaining: number | null;
 }
 
+export type Capability = "vision" | "documents" | "reasoning" | "tools";
+
 export interface Model {
   id: string;
   provider: string;
   name: string;
+  display_name: string;
+  /** Tokens; null where it is not known. */
+  context_window: number | null;
+  output_limit: number | null;
+  capabilities: Capability[];
+  /** US dollars per million tokens, as decimal text. */
+  input_price: string | null;
+  output_price: string | null;
   available: boolean;
   reason: string | null;
   default: boolean;
@@ -51,11 +62,19 @@ export interface Usage {
   usage_estimated?: boolean;
 }
 
+/** What a provider wants back with a part in the next turn; the page carries it unread. */
+type ProviderMetadata = NonNullable<TextUIPart["providerMetadata"]>;
+
+export type StoredPart =
+  | { type: "text"; text: string; providerMetadata?: ProviderMetadata }
+  | { type: "reasoning"; text: string; providerMetadata?: ProviderMetadata }
+  | { type: "file"; mediaType: string; filename?: string; url: string };
+
 export interface StoredMessage {
   id: string;
   role: "user" | "assistant";
   status: MessageStatus;
-  parts: ({ type: "text"; text: string } | { type: "reasoning"; text: string })[];
+  parts: StoredPart[];
   metadata: Record<string, unknown>;
   created_at: string;
 }
@@ -113,6 +132,15 @@ export interface Overview {
 
 export type CallStatus = "ok" | "error" | "cancelled" | "timeout" | "interrupted";
 
+/** An attempt that failed before it had said anything. */
+export interface FailedAttempt {
+  provider_name: string;
+  request_model: string;
+  error_type: string;
+  /** Seconds. */
+  duration: number | null;
+}
+
 export interface Call {
   id: string;
   started_at: string;
@@ -132,6 +160,13 @@ export interface Call {
   cost_usd: string | null;
   unpriced: boolean;
   finish_reasons: string[] | null;
+  /** How many times a model was asked, the last time included. */
+  attempts: number;
+  /** Id of the model asked for, where another one answered. */
+  fallback_from: string | null;
+  failed_attempts: FailedAttempt[];
+  /** Earlier messages left out, since the model's context was full. */
+  omitted_messages: number;
   conversation_id: string | null;
   input_preview: string | null;
   output_preview: string | null;

@@ -3,16 +3,46 @@ import { describe, expect, it } from "vitest";
 import {
   ageGroup,
   formatAxisSeconds,
+  formatBytes,
   formatCost,
   formatCount,
+  formatPrice,
   formatRate,
   formatSeconds,
   formatTime,
   formatUtc,
+  formatWindow,
   plural,
 } from "./format";
 
 describe("format", () => {
+  it.each([
+    [1, "1 byte"],
+    [1023, "1023 bytes"],
+    [1024, "1 KiB"],
+    [1025, "2 KiB"],
+    [1024 * 1023.5, "1 MiB"],
+    [3 * 1024 * 1024, "3 MiB"],
+    [3 * 1024 * 1024 + 1, "3.1 MiB"],
+  ])("%s bytes as %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  it.each([
+    ["3", "$3"],
+    ["2.5", "$2.50"],
+    ["0.10", "$0.10"],
+    ["0.075", "$0.075"],
+    ["0.0375", "$0.0375"],
+    ["oops", "—"],
+  ])("a price of %s as %s", (price, text) => expect(formatPrice(price)).toBe(text));
+
+  it.each([
+    [null, "—"],
+    [256, "256"],
+    [8_192, "8.2K"],
+    [128_000, "128K"],
+    [1_048_576, "1M"],
+  ])("a window of %s tokens as %s", (tokens, text) => expect(formatWindow(tokens)).toBe(text));
+
   it.each([
     [null, "—"],
     [Number.NaN, "—"],

@@ -29,6 +29,29 @@ export function formatCount(count: number | null | undefined): string {
   return count < 10_000 ? WHOLE.format(count) : COMPACT.format(count);
 }
 
+/** Tokens of a context window, where a round figure tells more than an exact one: `200K`. */
+export function formatWindow(tokens: number | null | undefined): string {
+  if (tokens === null || tokens === undefined) return UNKNOWN;
+  return tokens < 1000 ? WHOLE.format(tokens) : COMPACT.format(tokens);
+}
+
+/** Bytes, rounded up, so that what is over a limit never reads as the limit itself. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
+  const kib = bytes / 1024;
+  if (kib <= 1023) return `${Math.ceil(kib)} KiB`;
+  return `${Math.ceil((kib / 1024) * 10) / 10} MiB`;
+}
+
+/** US dollars of a price per million tokens: `$3`, `$2.50`, `$0.075`. */
+export function formatPrice(price: string): string {
+  const amount = Number(price);
+  if (!Number.isFinite(amount)) return UNKNOWN;
+  if (Number.isInteger(amount)) return `$${amount}`;
+  const cents = amount.toFixed(2);
+  return `$${Number(cents) === amount ? cents : Number(amount.toPrecision(3))}`;
+}
+
 /** A rate from 0 to 1 as per cent; a rate too small to show is still not nothing. */
 export function formatRate(rate: number | null | undefined): string {
   if (rate === null || rate === undefined || !Number.isFinite(rate)) return UNKNOWN;

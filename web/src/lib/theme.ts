@@ -1,4 +1,5 @@
 /** Dark, light, or as the system says. Kept in localStorage; applied as a class on <html>. */
+import { remember } from "./remember";
 import { createStore } from "./store";
 
 export type Theme = "dark" | "light" | "system";
@@ -24,8 +25,7 @@ function apply(): void {
 }
 
 export function setTheme(next: Theme): void {
-  if (next === "system") localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, next);
+  remember(KEY, next === "system" ? null : next);
   theme.set(next);
 }
 

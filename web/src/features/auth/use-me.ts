@@ -1,7 +1,7 @@
 /** Who the page is talking for. Everything that differs between guests and users asks here. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { draftId, forgetSessions, sessionFor, unsentText } from "@/features/chat/sessions";
+import { draftId, forgetSessions, sessionFor, unsentDraft } from "@/features/chat/sessions";
 import { api, type Credentials, type Me } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query-client";
 
@@ -35,10 +35,10 @@ export function useSignIn(mode: "login" | "register") {
   return useMutation({
     mutationFn: (credentials: Credentials) => api[mode](credentials),
     onSuccess: async (me) => {
-      const text = unsentText();
+      const draft = unsentDraft();
       await leave();
       changeOwner(me);
-      sessionFor(draftId.get()).setDraft(text);
+      if (draft !== null) sessionFor(draftId.get()).setUnsentDraft(draft);
     },
   });
 }

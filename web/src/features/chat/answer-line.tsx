@@ -4,12 +4,13 @@ import { Tooltip } from "@/components/ui/tooltip";
 import { DEFAULT_RANGE } from "@/features/numbers/range";
 import { formatCount, formatSeconds } from "@/lib/format";
 import type { MessageMetadata } from "./messages";
-import { modelName } from "./models";
+import { displayName, useModels } from "./models";
 
 export function AnswerLine({ metadata }: { metadata: MessageMetadata }) {
   const { model, usage, duration, time_to_first_chunk, finish_reason } = metadata;
+  const models = useModels();
   const pieces: string[] = [];
-  if (model) pieces.push(modelName(model));
+  if (model) pieces.push(displayName(models.data, model));
   if (usage && (usage.input_tokens !== null || usage.output_tokens !== null)) {
     const about = usage.usage_estimated ? "≈ " : "";
     pieces.push(

@@ -1,6 +1,6 @@
 /** A conversation as it is seen: its messages, its state, the composer. Shown by the chat page. */
 import { useChat } from "@ai-sdk/react";
-import { ArrowDownIcon, XIcon } from "lucide-react";
+import { ArrowDownIcon, PaperclipIcon, XIcon } from "lucide-react";
 import { useCallback, useEffect, useRef } from "react";
 import { Logo } from "@/components/logo";
 import { Button } from "@/components/ui/button";
@@ -9,13 +9,16 @@ import { openAuth } from "@/features/auth/auth-dialog-state";
 import { sentence } from "@/lib/problem";
 import { useStore } from "@/lib/store";
 import { cn } from "@/lib/utils";
+import { acceptedTypes, attachmentRefusal, takes } from "./attachments";
 import { Composer } from "./composer";
 import { useConversationTitle } from "./conversation-list";
+import { EffortPicker } from "./effort-picker";
 import { Message, preloadMarkdown, Unanswered, Waiting } from "./message";
 import { ModelPicker } from "./model-picker";
-import { rememberModel, usableModel, useModels } from "./models";
+import { modelOf, rememberModel, usableModel, useModels } from "./models";
 import type { Session } from "./session";
 import { useAutoscroll } from "./use-autoscroll";
+import { useFileDrop } from "./use-file-drop";
 
 const SUGGESTIONS = [
   "How does a water turbine work?",
@@ -36,7 +39,9 @@ export function ChatView({ session }: { session: Session }) {
   const busy = status === "submitted" || status === "streaming";
   const last = messages.at(-1);
   const is_empty = messages.length === 0 && !busy;
-  const model = usableModel(models.data, state.model);
+  const model_id = usableModel(models.data, state.model);
+  const model = modelOf(models.data, model_id);
+  const refusal = model ? attachmentRefusal(state.attachments, model) : null;
   const retry = useCallback(() => {
     toEnd();
     void session.retry();
@@ -56,9 +61,21 @@ export function ChatView({ session }: { session: Session }) {
     void session.send(text);
   };
 
+  const attach = (files: File[]) => {
+    if (model) void session.attach(files, model);
+  };
+  const is_dropping = useFileDrop(attach);
+
   return (
-    <div className={cn("flex h-full flex-col", is_empty && "justify-center pb-[12dvh]")}>
+    <div className={cn("relative flex h-full flex-col", is_empty && "justify-center pb-[12dvh]")}>
       {!is_empty && <h1 className="sr-only">{title ?? "New chat"}</h1>}
+      {is_dropping && model && (
+        <div className="pointer-events-none absolute inset-2 z-40 flex flex-col items-center justify-center gap-2 rounded-2xl border-2 border-dashed border-primary/60 bg-background/90 p-6 text-center">
+          <PaperclipIcon className="size-7 text-primary" />
+          <p className="text-lg font-medium">Drop files to attach them</p>
+          <p className="text-sm text-muted-foreground">{takes(model)}</p>
+        </div>
+      )}
       <title>{title === undefined ? "Tailrace" : `${title} · Tailrace`}</title>
       <div
         ref={view}
@@ -122,18 +139,36 @@ export function ChatView({ session }: { session: Session }) {
                     Sign in
                   </Button>
                 )}
-                <Button
-                  variant="ghost"
-                  size="icon-xs"
-                  aria-label="Dismiss"
-                  onClick={() => session.dismissFailure()}
-                >
-                  <XIcon />
-                </Button>
+                <DismissButton onClick={() => session.dismissFailure()} />
               </>
             }
           >
             {state.failure.detail}
+          </Notice>
+        )}
+        {refusal !== null && (
+          <Notice tone="warning" role="status" className="mb-2">
+            {refusal}
+          </Notice>
+        )}
+        {state.unkept !== null && (
+          <Notice
+            tone="warning"
+            role="status"
+            className="mb-2"
+            action={
+              <>
+                <Button size="xs" variant="outline" onClick={() => openAuth("login")}>
+                  Sign in
+                </Button>
+                <DismissButton onClick={() => session.dismissUnkept()} />
+              </>
+            }
+          >
+            This browser’s storage is full.{" "}
+            {state.unkept === "nothing"
+              ? "This conversation will be gone once the page is closed."
+              : "Some attached files will be gone once the page is closed."}
           </Notice>
         )}
         {models.isError && (
@@ -141,7 +176,7 @@ export function ChatView({ session }: { session: Session }) {
             The list of models could not be loaded. {sentence(models.error)}
           </Notice>
         )}
-        {models.isSuccess && model === null && (
+        {models.isSuccess && model_id === null && (
           <Notice tone="warning" role="status" className="mb-2">
             No model is available just now.{" "}
             {models.data.items.find((item) => item.reason)?.reason ?? "No provider is configured."}
@@ -155,12 +190,16 @@ export function ChatView({ session }: { session: Session }) {
           onStop={() => void session.stop()}
           busy={busy}
           stopping={state.stopping}
-          disabled={models.isSuccess && model === null}
+          attachments={state.attachments}
+          onAttach={attach}
+          onDetach={(id) => session.detach(id)}
+          accept={model ? acceptedTypes(model) : null}
+          disabled={(models.isSuccess && model_id === null) || refusal !== null}
         >
           {models.data && (
             <ModelPicker
               models={models.data}
-              value={model}
+              value={model_id}
               next={composer}
               onChange={(id) => {
                 rememberModel(id);
@@ -168,6 +207,7 @@ export function ChatView({ session }: { session: Session }) {
               }}
             />
           )}
+          {model?.capabilities.includes("reasoning") && <EffortPicker />}
         </Composer>
         {is_empty && (
           <div className="mt-4 flex flex-wrap justify-center gap-2">
@@ -189,6 +229,14 @@ export function ChatView({ session }: { session: Session }) {
         )}
       </div>
     </div>
+  );
+}
+
+function DismissButton({ onClick }: { onClick: () => void }) {
+  return (
+    <Button variant="ghost" size="icon-xs" aria-label="Dismiss" onClick={onClick}>
+      <XIcon />
+    </Button>
   );
 }
 

@@ -4,25 +4,35 @@ import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { TooltipProvider } from "@/components/ui/tooltip";
-import { Composer, countChars, MAX_CHARS } from "./composer";
+import type { Attachment } from "./attachments";
+import { Composer, type ComposerProps, countChars, MAX_CHARS } from "./composer";
 
-type Given = { text?: string; busy?: boolean; stopping?: boolean };
+const NOTES: Attachment = {
+  id: "1",
+  filename: "notes.txt",
+  mediaType: "text/plain",
+  size: 5,
+  url: "data:text/plain;base64,bm90ZXM=",
+};
+
+type Given = { text?: string; busy?: boolean; stopping?: boolean; attachments?: Attachment[] };
 
 function Page({
   text = "",
   busy = false,
   stopping = false,
-  onSend,
-  onStop,
-}: Given & { onSend: (text: string) => void; onStop: () => void }) {
+  attachments = [],
+  ...hooks
+}: Given & Pick<ComposerProps, "onSend" | "onStop" | "onAttach" | "onDetach">) {
   const [draft, setDraft] = useState(text);
   return (
     <TooltipProvider>
       <Composer
         draft={draft}
         onDraft={setDraft}
-        onSend={onSend}
-        onStop={onStop}
+        {...hooks}
+        attachments={attachments}
+        accept="text/*"
         busy={busy}
         stopping={stopping}
         disabled={false}
@@ -34,8 +44,16 @@ function Page({
 function setUp(given: Given = {}) {
   const onSend = vi.fn();
   const onStop = vi.fn();
-  render(<Page {...given} onSend={onSend} onStop={onStop} />);
-  return { onSend, onStop, box: screen.getByRole("textbox", { name: "Message" }) };
+  const onAttach = vi.fn();
+  const onDetach = vi.fn();
+  render(<Page {...given} {...{ onSend, onStop, onAttach, onDetach }} />);
+  return {
+    onSend,
+    onStop,
+    onAttach,
+    onDetach,
+    box: screen.getByRole("textbox", { name: "Message" }),
+  };
 }
 
 describe("Composer", () => {
@@ -86,6 +104,48 @@ describe("Composer", () => {
     const { onStop } = setUp({ busy: true, stopping: true });
     await userEvent.click(screen.getByRole("button", { name: "Stopping" }));
     expect(onStop).not.toHaveBeenCalled();
+  });
+});
+
+describe("attaching", () => {
+  const picture = new File(["x"], "image.png", { type: "image/png" });
+  const clipboard = (...types: string[]) => ({ clipboardData: { files: [picture], types } });
+
+  it("takes files from the dialog", () => {
+    const { onAttach, box } = setUp();
+    const input = document.querySelector("input[type=file]") as HTMLInputElement;
+    const notes = new File(["x"], "notes.txt", { type: "text/plain" });
+    fireEvent.change(input, { target: { files: [notes] } });
+    expect(onAttach).toHaveBeenCalledExactlyOnceWith([notes]);
+    expect(document.activeElement).toBe(box);
+  });
+
+  it("takes a picture that is pasted, but not one that comes with copied text", () => {
+    const { onAttach, box } = setUp();
+    fireEvent.paste(box, clipboard("text/plain", "Files"));
+    expect(onAttach).not.toHaveBeenCalled();
+    fireEvent.paste(box, clipboard("text/html", "Files"));
+    expect(onAttach).toHaveBeenCalledExactlyOnceWith([picture]);
+  });
+
+  it("sends files without a word, once they are read", async () => {
+    const { onSend, box } = setUp({ attachments: [NOTES] });
+    await userEvent.type(box, "{Enter}");
+    expect(onSend).toHaveBeenCalledExactlyOnceWith("");
+  });
+
+  it("waits for a file that is being read", async () => {
+    const { onSend, box } = setUp({ text: "what?", attachments: [{ ...NOTES, url: null }] });
+    await userEvent.type(box, "{Enter}");
+    expect(onSend).not.toHaveBeenCalled();
+  });
+
+  it("takes a file out again", async () => {
+    const { onDetach, box } = setUp({ attachments: [NOTES] });
+    expect(screen.getByText("1 file attached")).toBeDefined();
+    await userEvent.click(screen.getByRole("button", { name: "Remove notes.txt" }));
+    expect(onDetach).toHaveBeenCalledExactlyOnceWith("1");
+    expect(document.activeElement).toBe(box);
   });
 });
 

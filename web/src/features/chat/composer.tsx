@@ -1,9 +1,18 @@
 /** Where a message is written. Enter sends, Shift+Enter breaks the line. */
-import { ArrowUpIcon, SquareIcon } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, type Ref, useLayoutEffect, useRef } from "react";
+import { ArrowUpIcon, PaperclipIcon, SquareIcon } from "lucide-react";
+import {
+  type ClipboardEvent,
+  type KeyboardEvent,
+  type ReactNode,
+  type Ref,
+  useLayoutEffect,
+  useRef,
+} from "react";
 import { Button } from "@/components/ui/button";
 import { Tooltip } from "@/components/ui/tooltip";
 import { cn } from "@/lib/utils";
+import { AttachmentList } from "./attachment-list";
+import type { Attachment } from "./attachments";
 
 /** The server's default limit; it has the last word. */
 export const MAX_CHARS = 32_000;
@@ -14,13 +23,19 @@ export function countChars(text: string): number {
   return text.length < SHOW_FROM ? text.length : [...text].length;
 }
 
-interface ComposerProps {
+export interface ComposerProps {
   draft: string;
   onDraft: (draft: string) => void;
   onSend: (text: string) => void;
   onStop: () => void;
+  attachments: Attachment[];
+  onAttach: (files: File[]) => void;
+  onDetach: (id: string) => void;
+  /** Types that the file dialog offers; null where nothing can be attached. */
+  accept: string | null;
   busy: boolean;
   stopping: boolean;
+  /** Nothing can be sent; why is said elsewhere. */
   disabled: boolean;
   /** Stands left of the send button. */
   children?: ReactNode;
@@ -32,6 +47,10 @@ export function Composer({
   onDraft,
   onSend,
   onStop,
+  attachments,
+  onAttach,
+  onDetach,
+  accept,
   busy,
   stopping,
   disabled,
@@ -39,9 +58,12 @@ export function Composer({
   ref,
 }: ComposerProps) {
   const box = useRef<HTMLDivElement>(null);
+  const input = useRef<HTMLInputElement>(null);
   const count = countChars(draft);
   const is_too_long = count > MAX_CHARS;
-  const can_send = !busy && !disabled && !is_too_long && draft.trim() !== "";
+  const is_reading = attachments.some(({ url }) => url === null);
+  const is_empty = draft.trim() === "" && attachments.length === 0;
+  const can_send = !busy && !disabled && !is_too_long && !is_reading && !is_empty;
 
   useLayoutEffect(() => {
     const textarea = box.current?.querySelector("textarea");
@@ -62,17 +84,35 @@ export function Composer({
     send();
   };
 
+  const onPaste = (event: ClipboardEvent) => {
+    const files = [...event.clipboardData.files];
+    // Text that was copied from an office program comes with a picture of itself.
+    if (files.length === 0 || event.clipboardData.types.includes("text/plain")) return;
+    event.preventDefault();
+    onAttach(files);
+  };
+
+  const focus = () => box.current?.querySelector("textarea")?.focus();
+
   return (
     <div
       ref={box}
       className="rounded-2xl border border-input bg-card shadow-lg shadow-black/5 transition-[border-color,box-shadow] focus-within:border-ring/55 focus-within:ring-4 focus-within:ring-ring/8 dark:shadow-black/25"
     >
+      <AttachmentList
+        attachments={attachments}
+        onRemove={(id) => {
+          onDetach(id);
+          focus();
+        }}
+      />
       <textarea
         ref={ref}
         rows={1}
         value={draft}
         onChange={(event) => onDraft(event.target.value)}
         onKeyDown={onKeyDown}
+        onPaste={onPaste}
         placeholder="Write a message…"
         aria-label="Message"
         aria-invalid={is_too_long}
@@ -80,7 +120,33 @@ export function Composer({
         className="block max-h-[40dvh] min-h-13 w-full resize-none bg-transparent px-4 pt-3.5 pb-1 text-base leading-relaxed outline-none placeholder:text-muted-foreground"
       />
       <div className="flex items-center gap-2 px-2 pb-2">
-        <div className="flex min-w-0 flex-1 items-center">{children}</div>
+        <div className="flex min-w-0 flex-1 items-center">
+          <input
+            ref={input}
+            type="file"
+            multiple
+            hidden
+            accept={accept ?? undefined}
+            onChange={(event) => {
+              onAttach([...(event.target.files ?? [])]);
+              // The same file chosen again is a change again.
+              event.target.value = "";
+              focus();
+            }}
+          />
+          <Tooltip content="Attach files">
+            <Button
+              variant="ghost"
+              size="icon-sm"
+              aria-label="Attach files"
+              disabled={accept === null}
+              onClick={() => input.current?.click()}
+            >
+              <PaperclipIcon />
+            </Button>
+          </Tooltip>
+          {children}
+        </div>
         <span
           id="composer-count"
           className={cn(

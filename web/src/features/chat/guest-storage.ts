@@ -4,7 +4,7 @@
  * Never leaves this browser; a signed-in user's conversations never come here.
  */
 import { createStore } from "@/lib/store";
-import type { ChatMessage } from "./messages";
+import { type ChatMessage, filesOf, withoutFileData } from "./messages";
 
 export interface GuestConversation {
   id: string;
@@ -45,12 +45,15 @@ export function readGuestMessages(id: string): ChatMessage[] | null {
   return Array.isArray(messages) ? messages : null;
 }
 
+/** What a save could keep: everything, all but what some files hold, or not even the words. */
+export type Kept = "all" | "without-files" | "nothing";
+
 /** Saves a branch and moves its conversation to the top of the list. */
 export function saveGuestConversation(
   id: string,
   messages: ChatMessage[],
   model: string | null,
-): void {
+): Kept {
   const now = new Date().toISOString();
   const list = readList();
   const known = list.find((conversation) => conversation.id === id);
@@ -63,9 +66,10 @@ export function saveGuestConversation(
   };
   const next = [conversation, ...list.filter((other) => other.id !== id)];
   for (const dropped of next.splice(LIMIT)) localStorage.removeItem(BRANCH + dropped.id);
-  write(BRANCH + id, messages, next);
+  const kept = writeBranch(id, messages, next);
   write(LIST, next, next);
   guestConversations.set(next);
+  return kept;
 }
 
 export function renameGuestConversation(id: string, title: string): void {
@@ -76,29 +80,59 @@ export function renameGuestConversation(id: string, title: string): void {
   guestConversations.set(next);
 }
 
-/** Writes; when the browser's room is used up, the oldest conversations make way. */
-function write(key: string, value: unknown, list: GuestConversation[]): void {
-  const text = JSON.stringify(value);
-  for (;;) {
-    try {
-      localStorage.setItem(key, text);
-      return;
-    } catch {
-      const oldest = list.length > 1 ? list.pop() : undefined;
-      // What cannot be saved at all is still on the page: chatting goes on.
-      if (oldest === undefined) return;
-      localStorage.removeItem(BRANCH + oldest.id);
-    }
+/**
+ * Writes a branch. One file takes the room of a thousand messages, so files make way before words
+ * do: those of other conversations, the oldest first, then this one's own.
+ */
+function writeBranch(id: string, messages: ChatMessage[], list: GuestConversation[]): Kept {
+  const key = BRANCH + id;
+  if (tryWrite(key, messages)) return "all";
+  let is_whole = true;
+  for (const other of list.slice(1).reverse()) {
+    if (!dropFileData(other.id)) continue;
+    is_whole = false;
+    if (tryWrite(key, messages)) return "without-files";
+  }
+  is_whole &&= messages.every((message) => filesOf(message).length === 0);
+  if (!write(key, withoutFileData(messages), list)) return "nothing";
+  return is_whole ? "all" : "without-files";
+}
+
+/** Forgets what a conversation's files hold; false when there was nothing to forget. */
+function dropFileData(id: string): boolean {
+  const messages = readGuestMessages(id) ?? [];
+  const has_data = messages.some((message) => filesOf(message).some(({ url }) => url !== ""));
+  return has_data && tryWrite(BRANCH + id, withoutFileData(messages));
+}
+
+function tryWrite(key: string, value: unknown): boolean {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
   }
 }
 
+/** Writes; when the browser's room is used up, the oldest conversations make way. */
+function write(key: string, value: unknown, list: GuestConversation[]): boolean {
+  while (!tryWrite(key, value)) {
+    const oldest = list.length > 1 ? list.pop() : undefined;
+    // What cannot be saved at all is still on the page: chatting goes on.
+    if (oldest === undefined) return false;
+    localStorage.removeItem(BRANCH + oldest.id);
+  }
+  return true;
+}
+
 export function titleFrom(messages: ChatMessage[]): string {
-  const text = messages
-    .find((message) => message.role === "user")
-    ?.parts.map((part) => (part.type === "text" ? part.text : ""))
-    .join(" ")
-    .replace(/\s+/g, " ")
-    .trim();
+  const first = messages.find((message) => message.role === "user");
+  const text =
+    first?.parts
+      .map((part) => (part.type === "text" ? part.text : ""))
+      .join(" ")
+      .replace(/\s+/g, " ")
+      .trim() || first?.parts.find((part) => part.type === "file")?.filename;
   if (!text) return "New chat";
   return text.length <= TITLE_LENGTH ? text : `${text.slice(0, TITLE_LENGTH - 1).trimEnd()}…`;
 }

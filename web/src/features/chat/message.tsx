@@ -6,7 +6,9 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Notice } from "@/components/ui/notice";
 import { AnswerLine } from "./answer-line";
-import { type ChatMessage, textOf } from "./messages";
+import { AnswerNotes } from "./answer-notes";
+import { MessageFiles } from "./message-files";
+import { type ChatMessage, filesOf, textOf } from "./messages";
 import { Reasoning } from "./reasoning";
 
 const loadMarkdown = () => import("./markdown");
@@ -35,14 +37,20 @@ export const Message = memo(function Message({ message, streaming, onRetry }: Me
 });
 
 function Question({ message }: { message: ChatMessage }) {
+  const text = textOf(message);
   return (
-    <article aria-label="You" className="group relative flex justify-end">
-      <div className="max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-relaxed break-words whitespace-pre-wrap">
-        {textOf(message)}
-      </div>
-      <div className="absolute top-full right-0 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
-        <CopyButton text={() => textOf(message)} label="Copy message" />
-      </div>
+    <article aria-label="You" className="group relative flex flex-col items-end gap-2">
+      <MessageFiles files={filesOf(message)} className="max-w-[85%] justify-end" />
+      {text !== "" && (
+        <>
+          <div className="max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-relaxed break-words whitespace-pre-wrap">
+            {text}
+          </div>
+          <div className="absolute top-full right-0 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+            <CopyButton text={() => text} label="Copy message" />
+          </div>
+        </>
+      )}
     </article>
   );
 }
@@ -50,7 +58,9 @@ function Question({ message }: { message: ChatMessage }) {
 function Answer({ message, streaming, onRetry }: MessageProps) {
   const { status } = message.metadata ?? {};
   const is_empty = !message.parts.some(
-    (part) => (part.type === "text" || part.type === "reasoning") && part.text !== "",
+    (part) =>
+      part.type === "file" ||
+      ((part.type === "text" || part.type === "reasoning") && part.text !== ""),
   );
   return (
     <article aria-label="Answer" data-status={status} className="group min-w-0">
@@ -68,9 +78,13 @@ function Answer({ message, streaming, onRetry }: MessageProps) {
             </Suspense>
           );
         }
+        if (part.type === "file") {
+          return <MessageFiles key={key} files={[part]} className="my-3 first:mt-0" />;
+        }
         return null;
       })}
       {is_empty && (streaming || status === "streaming") && <Waiting />}
+      {!is_empty && message.metadata && <AnswerNotes metadata={message.metadata} />}
       <Outcome message={message} streaming={streaming} onRetry={onRetry} />
       {!streaming && status !== "streaming" && (
         <div className="mt-2 -ml-1.5 flex min-h-7 items-center gap-0.5">

@@ -2,8 +2,9 @@
  * The page's messages: the API's rows and the stream's parts in the one shape that useChat keeps.
  * The status of an answer travels in its metadata, whether it was streamed or loaded.
  */
-import type { UIMessage } from "ai";
-import type { Conversation, MessageStatus, StoredMessage, Usage } from "@/lib/api";
+import type { FileUIPart, UIMessage } from "ai";
+import type { Conversation, MessageStatus, StoredMessage, StoredPart, Usage } from "@/lib/api";
+import { plural } from "@/lib/format";
 
 export interface AnswerError {
   message: string;
@@ -14,7 +15,12 @@ export interface MessageMetadata {
   status?: MessageStatus;
   error?: AnswerError;
   run_id?: string;
+  /** The model that answered. */
   model?: string;
+  /** The model asked for, where another one answered. */
+  fallback_from?: string | null;
+  /** Earlier messages left out, since the model's context was full. */
+  omitted_messages?: number;
   user_message_id?: string;
   usage?: Usage;
   finish_reason?: string | null;
@@ -31,7 +37,9 @@ export function fromStored(message: StoredMessage): ChatMessage {
   return {
     id: message.id,
     role: message.role,
-    parts: message.parts.map((part) => ({ ...part, state: "done" as const })),
+    parts: message.parts.map((part) =>
+      part.type === "file" ? part : { ...part, state: "done" as const },
+    ),
     metadata: { ...(message.metadata as MessageMetadata), status: message.status },
   };
 }
@@ -42,6 +50,35 @@ export function fromConversation(conversation: Conversation): ChatMessage[] {
 
 export function textOf(message: ChatMessage): string {
   return message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+}
+
+export function filesOf(message: ChatMessage): FileUIPart[] {
+  return message.parts.filter((part) => part.type === "file");
+}
+
+export interface Note {
+  kind: "fallback" | "omitted";
+  text: string;
+}
+
+/** What a person should know of how an answer came about, as sentences. */
+export function notesOf(metadata: MessageMetadata, nameOf: (model: string) => string): Note[] {
+  const { model, fallback_from, omitted_messages = 0 } = metadata;
+  const notes: Note[] = [];
+  if (model && fallback_from && fallback_from !== model) {
+    notes.push({
+      kind: "fallback",
+      text: `${nameOf(model)} answered instead of ${nameOf(fallback_from)}`,
+    });
+  }
+  if (omitted_messages > 0) {
+    const messages = plural(omitted_messages, "earlier message");
+    notes.push({
+      kind: "omitted",
+      text: `${messages} did not fit this model’s context and ${omitted_messages === 1 ? "was" : "were"} left out`,
+    });
+  }
+  return notes;
 }
 
 /**
@@ -69,17 +106,50 @@ export function withStatus(
   );
 }
 
-/** A branch as the API accepts it from a guest: text alone, and no answer that stayed empty. */
+/**
+ * A branch as the API accepts it from a guest: text, reasoning with what its provider wants back,
+ * files, and no answer that stayed empty. A file that this browser could not keep is told of, or
+ * the model would take the answer to it for an answer to nothing.
+ */
 export function toBranch(messages: ChatMessage[]) {
   return messages
-    .map((message) => ({
-      id: message.id,
-      role: message.role,
-      parts: message.parts.flatMap((part) =>
-        part.type === "text" && part.text !== ""
-          ? [{ type: "text" as const, text: part.text }]
-          : [],
-      ),
-    }))
-    .filter((message) => message.parts.length > 0);
+    .map(({ id, role, parts }) => ({ id, role, parts: parts.flatMap(toStoredPart) }))
+    .filter(({ parts }) => parts.some((part) => part.type !== "reasoning"));
+}
+
+function toStoredPart(part: ChatMessage["parts"][number]): StoredPart[] {
+  switch (part.type) {
+    case "text":
+    case "reasoning": {
+      const { type, text, providerMetadata } = part;
+      if (providerMetadata !== undefined) return [{ type, text, providerMetadata }];
+      return text === "" ? [] : [{ type, text }];
+    }
+    case "file": {
+      const { type, mediaType, filename, url } = part;
+      return url === ""
+        ? [{ type: "text", text: `[${filename ?? "A file"} was attached and is no longer kept]` }]
+        : [{ type, mediaType, filename, url }];
+    }
+    default:
+      return [];
+  }
+}
+
+/** The model that a conversation was last held with: the one asked for, whichever answered. */
+export function lastModelAskedFor(messages: ChatMessage[]): string | null {
+  const metadata = messages.findLast((message) => message.metadata?.model)?.metadata;
+  return metadata?.fallback_from ?? metadata?.model ?? null;
+}
+
+/** The branch without what its files hold, where a file is as large as a thousand messages. */
+export function withoutFileData(messages: ChatMessage[]): ChatMessage[] {
+  return messages.map((message) =>
+    message.parts.some((part) => part.type === "file")
+      ? {
+          ...message,
+          parts: message.parts.map((part) => (part.type === "file" ? { ...part, url: "" } : part)),
+        }
+      : message,
+  );
 }

@@ -1,15 +1,19 @@
 /** A conversation from the first message to its end, with the server played by the test. */
 import { describe, expect, it, vi } from "vitest";
 import type { Conversation, MessageStatus } from "@/lib/api";
+import { modelWith } from "@/test/models";
 import { answerParts, DONE, frames, problemResponse, serve, streamResponse } from "@/test/streams";
 import { readGuestMessages, saveGuestConversation } from "./guest-storage";
 import { textOf } from "./messages";
 import { Session, type SessionHooks } from "./session";
 
+const PNG = `data:image/png;base64,${btoa("x")}`;
+
 function open(hooks: Partial<SessionHooks> = {}) {
   const all = {
     isGuest: () => true,
     usableModel: (preferred: string | null) => preferred ?? "scripted/echo",
+    reasoningEffort: () => null,
     onStarted: vi.fn(),
     onTitle: vi.fn(),
     onSettled: vi.fn(),
@@ -95,6 +99,85 @@ describe("sending", () => {
     serve(streamResponse([...frames(parts), DONE]));
     await session.send("hi");
     expect(hooks.onTitle).toHaveBeenCalledExactlyOnceWith("c1", "A greeting");
+  });
+});
+
+describe("attaching", () => {
+  const model = modelWith("scripted/echo", { display_name: "Echo", capabilities: ["vision"] });
+  const picture = (name = "a.png") => new File(["x"], name, { type: "image/png" });
+  const part = { type: "file", mediaType: "image/png", filename: "a.png", url: PNG };
+  const names = (session: Session) =>
+    session.state.get().attachments.map(({ filename }) => filename);
+
+  it("sends files before the text", async () => {
+    const { session } = open({ isGuest: () => false });
+    const sent = serve(whole("a picture"));
+    await session.attach([picture()], model);
+    await session.send("What is it?");
+    expect(sent[0]?.body.message).toMatchObject({
+      parts: [part, { type: "text", text: "What is it?" }],
+    });
+    expect(session.state.get().attachments).toEqual([]);
+  });
+
+  it("sends a file without a word", async () => {
+    const { session } = open();
+    const sent = serve(whole("a picture"));
+    await session.attach([picture()], model);
+    await session.send("");
+    expect(sent[0]?.body.messages).toMatchObject([{ parts: [part] }]);
+    expect(readGuestMessages("c1")?.[0]?.parts).toEqual([part]);
+  });
+
+  it("takes a refused message back with its files, and sends it again under its id", async () => {
+    const { session } = open();
+    const sent = serve(problemResponse(422, "Too large."), whole("now"), whole("then"));
+    await session.attach([picture()], model);
+    await session.send("hi");
+    expect(session.state.get()).toMatchObject({ draft: "hi", failure: { detail: "Too large." } });
+    expect(names(session)).toEqual(["a.png"]);
+    await session.send("hi");
+    await session.attach([picture()], model);
+    await session.send("hi");
+    const ids = sent.map(({ body }) => (body.messages as { id: string }[]).at(-1)?.id);
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+  });
+
+  it("says what it does not attach, and keeps the rest", async () => {
+    const { session } = open();
+    await session.attach([picture(), new File(["x"], "b.pdf", { type: "application/pdf" })], model);
+    expect(names(session)).toEqual(["a.png"]);
+    expect(session.state.get().failure?.detail).toMatch(/^b\.pdf cannot be sent: Echo/);
+    await session.attach([new File([new Uint8Array([0xff])], "c.txt")], model);
+    expect(names(session)).toEqual(["a.png"]);
+    expect(session.state.get().failure?.detail).toBe("c.txt is not a text file in UTF-8.");
+  });
+
+  it("counts files that are still being read", async () => {
+    const { session } = open();
+    const names_of = (prefix: string) => [1, 2, 3].map((number) => picture(`${prefix}${number}`));
+    await Promise.all([session.attach(names_of("a"), model), session.attach(names_of("b"), model)]);
+    expect(names(session)).toEqual(["a1", "a2", "a3", "b1"]);
+    expect(session.state.get().attachments.every(({ url }) => url === PNG)).toBe(true);
+  });
+
+  it("goes on when the browser's storage is full, and says so once", async () => {
+    const { session } = open();
+    vi.stubGlobal("localStorage", {
+      getItem: () => null,
+      removeItem: () => {},
+      setItem: () => {
+        throw new DOMException("", "QuotaExceededError");
+      },
+    });
+    serve(whole("still here"), whole("and here"));
+    await session.send("hi");
+    expect(seen(session).at(-1)).toEqual(["assistant", "still here", "complete"]);
+    expect(session.state.get().unkept).toBe("nothing");
+    session.dismissUnkept();
+    await session.send("again");
+    expect(session.state.get().unkept).toBeNull();
   });
 });
 

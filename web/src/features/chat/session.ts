@@ -4,20 +4,34 @@
  * Made by `sessions.ts`; shown by `chat-view.tsx`. Never renders anything.
  */
 import { Chat } from "@ai-sdk/react";
-import { api, type Conversation, type MessageStatus } from "@/lib/api";
+import { api, type Conversation, type MessageStatus, type Model } from "@/lib/api";
 import { newId } from "@/lib/ids";
 import { ProblemError, sentence } from "@/lib/problem";
 import type { Connection } from "@/lib/sse";
 import { createStore, type Store } from "@/lib/store";
-import { readGuestMessages, renameGuestConversation, saveGuestConversation } from "./guest-storage";
+import { type Attachment, readAttachment, sortFiles, toPart } from "./attachments";
+import {
+  type Kept,
+  readGuestMessages,
+  renameGuestConversation,
+  saveGuestConversation,
+} from "./guest-storage";
 import {
   type ChatMessage,
   fromConversation,
+  lastModelAskedFor,
   type MessageMetadata,
   splitUnfinished,
   withStatus,
 } from "./messages";
+import type { ReasoningEffort } from "./reasoning-effort";
 import { ChatTransport } from "./transport";
+
+/** What is written and not sent. */
+export interface Draft {
+  text: string;
+  attachments: Attachment[];
+}
 
 /** Why the last action did not happen, and what the person can do about it. */
 export interface Failure {
@@ -27,12 +41,15 @@ export interface Failure {
 
 export interface SessionState {
   draft: string;
+  attachments: Attachment[];
   /** The model asked for; what is really used depends on what is available. */
   model: string | null;
   connection: Connection;
   /** A stop was asked for, and the answer has not ended yet. */
   stopping: boolean;
   failure: Failure | null;
+  /** What this browser cannot keep of a guest's conversation, until the person has seen it. */
+  unkept: Exclude<Kept, "all"> | null;
   /** The server has taken a message of this conversation, so its address is worth sharing. */
   started: boolean;
 }
@@ -41,6 +58,7 @@ export interface SessionHooks {
   isGuest: () => boolean;
   /** The model to send with, given the one that this conversation prefers. */
   usableModel: (preferred: string | null) => string | null;
+  reasoningEffort: (model: string | null) => ReasoningEffort | null;
   onStarted: (id: string) => void;
   onTitle: (id: string, title: string) => void;
   /** A turn ended; `lost` when the page did not see how, and the server knows better. */
@@ -57,26 +75,31 @@ export class Session {
   turn = 0;
   private readonly hooks: SessionHooks;
   private resuming: string | null = null;
-  private unsent: { id: string; text: string } | null = null;
+  private unsent: (Draft & { id: string }) | null = null;
+  private kept: Kept = "all";
 
   constructor(id: string, hooks: SessionHooks, model: string | null) {
     this.id = id;
     this.hooks = hooks;
     this.state = createStore<SessionState>({
       draft: "",
+      attachments: [],
       model,
       connection: "live",
       stopping: false,
       failure: null,
+      unkept: null,
       started: false,
     });
+    const usable = () => hooks.usableModel(this.state.get().model);
     this.chat = new Chat<ChatMessage>({
       id,
       generateId: newId,
       transport: new ChatTransport({
         conversation_id: id,
         isGuest: hooks.isGuest,
-        model: () => hooks.usableModel(this.state.get().model),
+        model: usable,
+        reasoningEffort: () => hooks.reasoningEffort(usable()),
         runId: () => this.resuming,
         onStart: (metadata) => this.onStart(metadata),
         onConnection: (connection) => this.update({ connection }),
@@ -103,17 +126,68 @@ export class Session {
     this.update({ failure: null });
   }
 
-  /** Sends a message and follows its answer to the end. */
+  dismissUnkept(): void {
+    this.update({ unkept: null });
+  }
+
+  /** Puts files beside the text; those that the model would not take are told of instead. */
+  async attach(files: File[], model: Model): Promise<void> {
+    const { attachments } = this.state.get();
+    const { taken, refusals } = sortFiles(files, attachments.length, model);
+    this.update({ attachments: [...attachments, ...taken.map(({ attachment }) => attachment)] });
+    this.refuse(refusals);
+    const unreadable: string[] = [];
+    for (const { attachment, file } of taken) {
+      try {
+        const url = await readAttachment(file, attachment);
+        this.update({
+          attachments: this.state
+            .get()
+            .attachments.map((other) => (other.id === attachment.id ? { ...other, url } : other)),
+        });
+      } catch (error) {
+        this.detach(attachment.id);
+        unreadable.push(sentence(error));
+      }
+    }
+    if (unreadable.length > 0) this.refuse([...refusals, ...unreadable]);
+  }
+
+  detach(id: string): void {
+    const { attachments } = this.state.get();
+    this.update({ attachments: attachments.filter((attachment) => attachment.id !== id) });
+  }
+
+  /** What is written and not sent, to go on with in another session. */
+  get unsentDraft(): Draft {
+    const { draft, attachments } = this.state.get();
+    return { text: draft, attachments };
+  }
+
+  setUnsentDraft({ text, attachments }: Draft): void {
+    this.update({ draft: text, attachments });
+  }
+
+  /** Sends a message, with what is attached, and follows its answer to the end. */
   async send(text: string): Promise<void> {
     if (this.busy) return;
-    // The same text again after a failure is the same message: the server stores it once.
-    const id = this.unsent?.text === text ? this.unsent.id : newId();
+    const { attachments } = this.state.get();
+    // The same again after a failure is the same message: the server stores it once.
+    const id = isSameDraft(this.unsent, { text, attachments }) ? this.unsent.id : newId();
     this.unsent = null;
     this.turn += 1;
-    this.update({ draft: "", failure: null });
-    await this.chat.sendMessage({ id, role: "user", parts: [{ type: "text", text }] });
+    this.update({ draft: "", attachments: [], failure: null });
+    await this.chat.sendMessage({
+      id,
+      role: "user",
+      // Files come first: models read better what a question is about before the question.
+      parts: [
+        ...attachments.flatMap(toPart),
+        ...(text === "" ? [] : [{ type: "text" as const, text }]),
+      ],
+    });
     if (this.chat.status === "error" && this.chat.messages.at(-1)?.id === id) {
-      this.takeBack({ id, text }, this.chat.error);
+      this.takeBack({ id, text, attachments }, this.chat.error);
     }
     this.settle();
   }
@@ -154,7 +228,7 @@ export class Session {
   openGuest(): void {
     const messages = readGuestMessages(this.id);
     if (messages === null) return;
-    this.update({ started: true, model: modelOf(messages) ?? this.state.get().model });
+    this.update({ started: true, model: lastModelAskedFor(messages) ?? this.state.get().model });
     this.show(messages, "interrupted");
   }
 
@@ -170,7 +244,10 @@ export class Session {
   /** Keeps a guest's branch. Also called when the page is hidden, before a reload. */
   persist(): void {
     if (!this.hooks.isGuest() || this.chat.messages.length === 0) return;
-    saveGuestConversation(this.id, this.chat.messages, this.state.get().model);
+    const kept = saveGuestConversation(this.id, this.chat.messages, this.state.get().model);
+    // Told once, not with every save that fails alike.
+    if (kept !== this.kept) this.update({ unkept: kept === "all" ? null : kept });
+    this.kept = kept;
   }
 
   private show(messages: ChatMessage[], unfollowed: Unfollowed): void {
@@ -215,14 +292,20 @@ export class Session {
   }
 
   /** A message that was not taken goes back to the composer, before what was typed since. */
-  private takeBack(message: { id: string; text: string }, error: Error | undefined): void {
+  private takeBack(message: Draft & { id: string }, error: Error | undefined): void {
     this.unsent = message;
     this.chat.messages = this.chat.messages.filter(({ id }) => id !== message.id);
-    const { draft } = this.state.get();
+    const { draft, attachments } = this.state.get();
     this.update({
-      draft: draft === "" ? message.text : `${message.text}\n\n${draft}`,
+      draft: [message.text, draft].filter(Boolean).join("\n\n"),
+      attachments: [...message.attachments, ...attachments],
       failure: this.failureOf(error),
     });
+  }
+
+  private refuse(refusals: string[]): void {
+    const failure = { detail: refusals.join(" "), action: "none" as const };
+    this.update({ failure: refusals.length === 0 ? null : failure });
   }
 
   private failureOf(error: Error | undefined): Failure {
@@ -251,8 +334,14 @@ export class Session {
   }
 }
 
-function modelOf(messages: ChatMessage[]): string | null {
-  return messages.findLast((message) => message.metadata?.model)?.metadata?.model ?? null;
+/** A draft that was taken back, unchanged since. */
+function isSameDraft<T extends Draft>(unsent: T | null, draft: Draft): unsent is T {
+  return (
+    unsent !== null &&
+    unsent.text === draft.text &&
+    unsent.attachments.length === draft.attachments.length &&
+    unsent.attachments.every(({ id }, index) => id === draft.attachments[index]?.id)
+  );
 }
 
 /** A history that the page has already is left alone, with the ids that its messages were sent by. */

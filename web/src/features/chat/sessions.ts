@@ -7,8 +7,8 @@ import type { ConversationItem, Me, Page } from "@/lib/api";
 import { newId } from "@/lib/ids";
 import { keys, queryClient } from "@/lib/query-client";
 import { createStore } from "@/lib/store";
-import { currentUsableModel, lastModel } from "./models";
-import { Session, type SessionHooks } from "./session";
+import { currentReasoningEffort, currentUsableModel, lastModel } from "./models";
+import { type Draft, Session, type SessionHooks } from "./session";
 
 const sessions = new Map<string, Session>();
 
@@ -18,6 +18,7 @@ export const draftId = createStore(newId());
 const hooks: SessionHooks = {
   isGuest: () => queryClient.getQueryData<Me>(keys.me)?.kind !== "user",
   usableModel: currentUsableModel,
+  reasoningEffort: currentReasoningEffort,
   onStarted: (id) => {
     void queryClient.invalidateQueries({ queryKey: keys.conversations });
     // On "/" the chat page moves on to the conversation's own address, and then renews.
@@ -65,10 +66,10 @@ export function forgetSessions(): void {
   draftId.set(newId());
 }
 
-/** What is typed and not sent; it outlives signing in, which a refused message asks for. */
-export function unsentText(): string {
-  const drafts = [...sessions.values()].map((session) => session.state.get().draft);
-  return drafts.find((draft) => draft !== "") ?? "";
+/** What is written and not sent; it outlives signing in, which a refused message asks for. */
+export function unsentDraft(): Draft | null {
+  const drafts = [...sessions.values()].map((session) => session.unsentDraft);
+  return drafts.find(({ text, attachments }) => text !== "" || attachments.length > 0) ?? null;
 }
 
 function persistAll(): void {

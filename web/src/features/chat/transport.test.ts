@@ -22,6 +22,7 @@ function transport(hooks: Partial<TransportHooks> = {}) {
     conversation_id: "c1",
     isGuest: () => false,
     model: () => "scripted/echo",
+    reasoningEffort: () => null,
     runId: () => null,
     onStart: vi.fn(),
     onConnection: vi.fn(),
@@ -51,15 +52,25 @@ async function read(stream: ReadableStream<UIMessageChunk> | null): Promise<UIMe
 
 describe("requestBody", () => {
   it("sends a user's last message alone", () => {
-    expect(requestBody("c1", MESSAGES, { isGuest: () => false, model: () => "p/m" })).toEqual({
+    const body = requestBody("c1", MESSAGES, {
+      isGuest: () => false,
+      model: () => "p/m",
+      reasoningEffort: () => "low",
+    });
+    expect(body).toEqual({
       id: "c1",
       message: { id: "q2", role: "user", parts: [{ type: "text", text: "three" }] },
       model: "p/m",
+      reasoning_effort: "low",
     });
   });
 
   it("sends a guest's whole branch", () => {
-    const body = requestBody("c1", MESSAGES, { isGuest: () => true, model: () => null });
+    const body = requestBody("c1", MESSAGES, {
+      isGuest: () => true,
+      model: () => null,
+      reasoningEffort: () => null,
+    });
     expect(body).toEqual({
       id: "c1",
       messages: [
@@ -68,6 +79,7 @@ describe("requestBody", () => {
         { id: "q2", role: "user", parts: [{ type: "text", text: "three" }] },
       ],
       model: undefined,
+      reasoning_effort: undefined,
     });
   });
 });

@@ -7,12 +7,15 @@ import { DefaultChatTransport, type UIMessageChunk } from "ai";
 import { problemFrom } from "@/lib/problem";
 import { type Connection, followStream } from "@/lib/sse";
 import { type ChatMessage, type MessageMetadata, toBranch } from "./messages";
+import type { ReasoningEffort } from "./reasoning-effort";
 
 export interface TransportHooks {
   conversation_id: string;
   /** Guests send the whole branch: the server keeps no conversation of theirs. */
   isGuest: () => boolean;
   model: () => string | null;
+  /** How much the model is to think; null where that is left to it, or where it does not. */
+  reasoningEffort: () => ReasoningEffort | null;
   /** The run to resume, where it is known: named, its end can be read after it is over. */
   runId: () => string | null;
   onStart: (metadata: MessageMetadata) => void;
@@ -47,13 +50,16 @@ export class ChatTransport extends DefaultChatTransport<ChatMessage> {
 export function requestBody(
   id: string,
   messages: ChatMessage[],
-  { isGuest, model }: Pick<TransportHooks, "isGuest" | "model">,
+  hooks: Pick<TransportHooks, "isGuest" | "model" | "reasoningEffort">,
 ) {
   const branch = toBranch(messages);
-  const chosen = model() ?? undefined;
-  return isGuest()
-    ? { id, messages: branch, model: chosen }
-    : { id, message: branch.at(-1), model: chosen };
+  const options = {
+    model: hooks.model() ?? undefined,
+    reasoning_effort: hooks.reasoningEffort() ?? undefined,
+  };
+  return hooks.isGuest()
+    ? { id, messages: branch, ...options }
+    : { id, message: branch.at(-1), ...options };
 }
 
 function streamUrl(conversation_id: string, run_id: string | null): string {

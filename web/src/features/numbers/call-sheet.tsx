@@ -3,10 +3,18 @@ import { Link } from "@tanstack/react-router";
 import { ArrowRightIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { CopyButton } from "@/components/copy-button";
+import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Sheet, SheetContent, SheetDescription, SheetTitle } from "@/components/ui/sheet";
 import type { Call } from "@/lib/api";
-import { formatCost, formatCount, formatSeconds, formatTime, formatUtc } from "@/lib/format";
+import {
+  formatCost,
+  formatCount,
+  formatSeconds,
+  formatTime,
+  formatUtc,
+  plural,
+} from "@/lib/format";
 import { CallStatusBadge } from "./call-status";
 
 export function CallSheet({ call, onClose }: { call: Call | null; onClose: () => void }) {
@@ -37,6 +45,7 @@ function Details({ call }: { call: Call }) {
           {call.response_model && call.response_model !== call.request_model && (
             <Row name="Answered by">{call.response_model}</Row>
           )}
+          {call.fallback_from !== null && <Row name="Instead of">{call.fallback_from}</Row>}
           {call.error_type && (
             <Row name="Error">
               <span className="text-destructive">{call.error_type}</span>
@@ -58,6 +67,9 @@ function Details({ call }: { call: Call }) {
               ? `, ${formatCount(call.reasoning_output_tokens)} of reasoning`
               : ""}
           </Row>
+          {call.omitted_messages > 0 && (
+            <Row name="Left out">{plural(call.omitted_messages, "earlier message")}</Row>
+          )}
           <Row name="Cost">
             {formatCost(call.cost_usd)}
             {call.unpriced ? " (this model has no known price)" : ""}
@@ -72,6 +84,7 @@ function Details({ call }: { call: Call }) {
             </span>
           </Row>
         </dl>
+        {call.attempts > 1 && <Attempts call={call} />}
         <Preview title="Input" text={call.input_preview} />
         <Preview title="Output" text={call.output_preview} />
       </div>
@@ -95,6 +108,57 @@ function Row({ name, children }: { name: string; children: ReactNode }) {
       <dt className="text-muted-foreground">{name}</dt>
       <dd className="min-w-0 text-right">{children}</dd>
     </>
+  );
+}
+
+/** Every try of the call in its order: those that failed, then the one that the call ended with. */
+function Attempts({ call }: { call: Call }) {
+  const unseen = call.attempts - call.failed_attempts.length - 1;
+  return (
+    <section aria-labelledby="attempts">
+      <h3 id="attempts" className="mb-2 text-sm font-medium text-muted-foreground">
+        {plural(call.attempts, "attempt")}
+      </h3>
+      <ol className="divide-y rounded-lg border text-sm tabular-nums">
+        {call.failed_attempts.map((attempt, index) => (
+          <Attempt
+            // Attempts are listed in the order of their happening: their place is their identity.
+            key={`${attempt.provider_name}/${attempt.request_model}/${String(index)}`}
+            model={`${attempt.provider_name}/${attempt.request_model}`}
+            duration={attempt.duration}
+          >
+            <Badge variant="destructive">{attempt.error_type}</Badge>
+          </Attempt>
+        ))}
+        {unseen > 0 && (
+          <li className="px-3 py-2 text-muted-foreground">{plural(unseen, "attempt")} not kept</li>
+        )}
+        <Attempt model={`${call.provider_name}/${call.request_model}`} duration={null}>
+          <CallStatusBadge status={call.status} />
+        </Attempt>
+      </ol>
+    </section>
+  );
+}
+
+function Attempt({
+  model,
+  duration,
+  children,
+}: {
+  model: string;
+  /** Seconds; null for the attempt that the whole call tells of. */
+  duration: number | null;
+  children: ReactNode;
+}) {
+  return (
+    <li className="flex items-center gap-3 px-3 py-2">
+      <span className="min-w-0 flex-1 truncate">{model}</span>
+      {children}
+      {duration !== null && (
+        <span className="text-muted-foreground">{formatSeconds(duration)}</span>
+      )}
+    </li>
   );
 }
 

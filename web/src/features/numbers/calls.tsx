@@ -1,11 +1,14 @@
 /** The calls of a range, newest first. A row opens the call's details. */
+import { RotateCwIcon } from "lucide-react";
 import { useState } from "react";
 import { Time } from "@/components/time";
+import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, CardTitle } from "@/components/ui/card";
 import { Notice } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
+import { modelName } from "@/features/chat/models";
 import type { Call } from "@/lib/api";
 import { formatCost, formatCount, formatSeconds } from "@/lib/format";
 import { sentence } from "@/lib/problem";
@@ -101,9 +104,25 @@ function Row({ call, onOpen }: { call: Call; onOpen: () => void }) {
         <Time iso={call.started_at} className="relative cursor-default" />
       </TableCell>
       <TableCell>
-        <CallStatusBadge status={call.status} />
+        <span className="flex items-center gap-1.5">
+          <CallStatusBadge status={call.status} />
+          {call.attempts > 1 && (
+            <Badge>
+              <RotateCwIcon aria-hidden="true" />
+              {call.attempts}
+              <span className="sr-only"> attempts</span>
+            </Badge>
+          )}
+        </span>
       </TableCell>
-      <TableCell className="max-w-56 truncate">{call.request_model}</TableCell>
+      <TableCell className="max-w-56">
+        <span className="block truncate">{call.request_model}</span>
+        {call.fallback_from !== null && (
+          <span className="block truncate text-xs text-muted-foreground">
+            instead of {modelName(call.fallback_from)}
+          </span>
+        )}
+      </TableCell>
       <TableCell className="hidden text-muted-foreground sm:table-cell">{call.kind}</TableCell>
       <TableCell className="text-right">{formatSeconds(call.duration)}</TableCell>
       <TableCell className="hidden text-right md:table-cell">
