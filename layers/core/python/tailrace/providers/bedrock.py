@@ -184,7 +184,7 @@ class Bedrock:
                 for data in response.stream():
                     call.hand_over(decoder.feed(data))
                     if decoder.failure is not None:
-                        raise decoder.failure
+                        raise self._failure(decoder.failure.type, decoder.failure.message)
         except ProviderError as error:
             # A connection that breaks after the end of an answer has not broken the answer.
             if error.type != "incomplete" or not decoder.finished:
