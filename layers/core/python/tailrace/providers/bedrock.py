@@ -8,9 +8,7 @@ socket. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 import asyncio
 import base64
 import re
-import socket
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -19,7 +17,6 @@ import boto3.session
 import msgspec
 import urllib3
 from botocore import UNSIGNED
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.eventstream import EventStreamBuffer, EventStreamMessage, ParserError
 from botocore.exceptions import (
@@ -33,11 +30,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
-from botocore.httpsession import get_cert_path
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
-from urllib3.util import parse_url
 
 from tailrace.providers.base import (
     Delta,
@@ -58,16 +51,13 @@ from tailrace.providers.base import (
 )
 from tailrace.providers.claude import capabilities, thinking, version
 from tailrace.providers.http import classify, retry_after
+from tailrace.providers.threaded_call import Call, pools_of, send
 from tailrace.settings import Capability, ProviderSettings
 
 T = TypeVar("T")
 
 # Metadata of parts under the name of this API.
 _API = "bedrock"
-# Reads that may wait for whoever reads the stream; the thread pauses beyond.
-_READS_AHEAD = 64
-# Idle connections kept for the next call.
-_IDLE = 16
 
 _IMAGES = {
     "image/png": "png",
@@ -123,7 +113,7 @@ class Bedrock:
         self._settings = settings
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
-        self._pools = _pools(settings.connect_timeout)
+        self._pools = pools_of(settings.connect_timeout)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
         arguments = {
@@ -131,7 +121,7 @@ class Bedrock:
             "modelId": request.model,
             "inferenceConfig": {"maxTokens": request.max_output_tokens},
         }
-        call = _Call(self._pools)
+        call = Call(self._pools)
         threading.Thread(
             target=call.run, args=(lambda: self._converse(call, arguments),), daemon=True
         ).start()
@@ -167,7 +157,7 @@ class Bedrock:
             client.close()
         self._clients.clear()
 
-    def _converse(self, call: "_Call", arguments: dict[str, Any]) -> None:
+    def _converse(self, call: Call, arguments: dict[str, Any]) -> None:
         """Run one call in its thread, to the end."""
         decoder = _EventDecoder()
         with self._errors("connection"):
@@ -264,7 +254,7 @@ class Bedrock:
                 request.headers["authorization"] = bearer
 
             client.meta.events.register(f"request-created.{service}", add_key)
-        client.meta.events.register("before-send.bedrock-runtime.ConverseStream", _send)
+        client.meta.events.register("before-send.bedrock-runtime.ConverseStream", send)
         return client
 
     @contextmanager
@@ -306,176 +296,6 @@ class Bedrock:
         if key is not None and key.get_secret_value():
             message = message.replace(key.get_secret_value(), "[key]")
         return ProviderError(type, message, retry_after=retry_after)
-
-
-class _Abandoned(Exception):
-    """Nobody reads the stream any more."""
-
-
-class _Call:
-    """One stream: its thread, its socket, and the queue between the thread and the event loop.
-
-    The thread calls `run` and `hand_over`; the event loop calls `reads` and `abandon`.
-    """
-
-    def __init__(self, pools: urllib3.PoolManager) -> None:
-        self.pools = pools
-        self.response: urllib3.BaseHTTPResponse | None = None
-        self._loop = asyncio.get_running_loop()
-        self._queue: deque[list[Delta] | Exception | None] = deque()
-        self._room = threading.Semaphore(_READS_AHEAD)
-        self._arrived = asyncio.Event()
-        self._told = False
-        self._connection: _Watched | None = None
-        self._abandoned = self._ended = False
-
-    def run(self, work: Callable[[], None]) -> None:
-        """Do the work in this thread and tell the reader how it ended."""
-        _running.call = self
-        end: Exception | None = None
-        try:
-            work()
-        except _Abandoned:
-            pass
-        except Exception as error:
-            # Raised again where the stream is read.
-            end = error
-        finally:
-            # Gives the connection back if the answer was read to its end, else closes it.
-            if self.response is not None:
-                self.response.close()
-        self._ended = True
-        with suppress(_Abandoned):
-            self._put(end)
-
-    def took(self, connection: "_Watched") -> None:
-        """Remember the connection that serves this call from now on."""
-        with _owning:
-            if self._abandoned:
-                raise _Abandoned
-            self._connection = connection
-            connection.call = self
-
-    def hand_over(self, deltas: list[Delta]) -> None:
-        """Queue what one read held; wait while the reader is behind."""
-        self._room.acquire()
-        if self._abandoned:
-            raise _Abandoned
-        self._put(deltas)
-
-    def _put(self, item: list[Delta] | Exception | None) -> None:
-        """Queue for the reader, and wake it once for all that it has not seen yet."""
-        self._queue.append(item)
-        if not self._told:
-            self._told = True
-            try:
-                self._loop.call_soon_threadsafe(self._arrived.set)
-            except RuntimeError:
-                # The loop is gone, and its reader with it.
-                raise _Abandoned from None
-
-    async def reads(self) -> AsyncGenerator[list[Delta]]:
-        """Yield what the thread has read, all of it at once."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            # Before the queue is read: what comes after wakes the reader again.
-            self._told = False
-            deltas: list[Delta] = []
-            alive = False
-            while self._queue:
-                item = self._queue.popleft()
-                if not isinstance(item, list):
-                    if deltas:
-                        yield deltas
-                    if item is not None:
-                        raise item
-                    return
-                alive = True
-                deltas += item
-                self._room.release()
-            # What woke the reader may have been read with what came before it.
-            if alive:
-                yield deltas
-
-    def abandon(self) -> None:
-        """Shut the connection and let the thread end; harmless when it has."""
-        with _owning:
-            self._abandoned = True
-            connection = self._connection
-            # It may serve another call by now.
-            if not self._ended and connection is not None and connection.call is self:
-                connection.shut()
-        self._room.release()
-
-
-# The call of each thread.
-_running = threading.local()
-# Held while a connection gets another call, or is shut for the one it has.
-_owning = threading.Lock()
-
-
-class _Watched(HTTPConnection):
-    """Knows which call it serves, and can be shut from another thread than the one that waits."""
-
-    call: _Call | None = None
-    _wire: socket.socket | None = None
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.is_closed:
-            self.connect()
-        # The connection forgets its socket when the server says that it will close it.
-        self._wire = self.sock
-        _running.call.took(self)
-        super().request(*args, **kwargs)
-
-    def shut(self) -> None:
-        """End a read that is under way; TLS has no say in it."""
-        if self._wire is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)
-
-
-class _WatchedTls(HTTPSConnection, _Watched):
-    """The same, over TLS."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls  # pyright: ignore[reportAssignmentType]
-
-
-def _pools(connect_timeout: float) -> urllib3.PoolManager:
-    # The waits of a stream are bounded by whoever reads it.
-    pools = urllib3.PoolManager(
-        maxsize=_IDLE,
-        retries=False,
-        timeout=urllib3.Timeout(connect=connect_timeout, read=None),
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=get_cert_path(True),
-    )
-    pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-    return pools
-
-
-def _send(request: Any, **_: Any) -> AWSResponse:
-    """Send a signed request over a connection that can be shut from outside its thread."""
-    call: _Call = _running.call
-    response = call.pools.connection_from_url(request.url).urlopen(
-        request.method,
-        parse_url(request.url).request_uri,
-        body=request.body,
-        headers=dict(request.headers.items()),
-        retries=False,
-        redirect=False,
-        preload_content=False,
-        decode_content=False,
-    )
-    call.response = response
-    return AWSResponse(request.url, response.status, response.headers, response)
 
 
 def _conversation(request: ModelRequest) -> dict[str, Any]:
