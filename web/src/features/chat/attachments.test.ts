@@ -115,6 +115,11 @@ describe("an attached file", () => {
     expect(attachmentRefusal([attachment], seeing)).toBeNull();
     expect(attachmentRefusal([attachment], plain)).toContain("Plain does not take images");
     expect(attachmentRefusal(Array(5).fill(attachment), seeing)).toContain("at most 4 files");
+    const large = { ...attachment, size: MAX_FILE_BYTES };
+    expect(attachmentRefusal([large], seeing)).toBeNull();
+    expect(attachmentRefusal([large, large], seeing)).toBe(
+      "Together the files are too large: they have 6 MiB, and a message takes at most 4 MiB.",
+    );
   });
 });
 

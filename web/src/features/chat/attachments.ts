@@ -10,6 +10,8 @@ import { newId } from "@/lib/ids";
 /** The server's default limits; it has the last word. */
 export const MAX_FILES = 4;
 export const MAX_FILE_BYTES = 3 * 1024 * 1024;
+/** Of all files of a message: in base64 they grow by a third, and a request has 6 MiB at most. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 export interface Attachment {
   id: string;
@@ -91,6 +93,10 @@ export function typeRefusal(
 export function attachmentRefusal(attachments: Attachment[], model: Model): string | null {
   if (attachments.length > MAX_FILES) {
     return `A message takes at most ${MAX_FILES} files; ${attachments.length} are attached.`;
+  }
+  const bytes = attachments.reduce((sum, { size }) => sum + size, 0);
+  if (bytes > MAX_MESSAGE_BYTES) {
+    return `Together the files are too large: they have ${formatBytes(bytes)}, and a message takes at most ${formatBytes(MAX_MESSAGE_BYTES)}.`;
   }
   return attachments.map((attachment) => typeRefusal(attachment, model)).find(Boolean) ?? null;
 }

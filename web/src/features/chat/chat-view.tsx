@@ -151,7 +151,7 @@ export function ChatView({ session }: { session: Session }) {
             {refusal}
           </Notice>
         )}
-        {state.unkept !== null && (
+        {state.notice !== null && (
           <Notice
             tone="warning"
             role="status"
@@ -161,14 +161,11 @@ export function ChatView({ session }: { session: Session }) {
                 <Button size="xs" variant="outline" onClick={() => openAuth("login")}>
                   Sign in
                 </Button>
-                <DismissButton onClick={() => session.dismissUnkept()} />
+                <DismissButton onClick={() => session.dismissNotice()} />
               </>
             }
           >
-            This browser’s storage is full.{" "}
-            {state.unkept === "nothing"
-              ? "This conversation will be gone once the page is closed."
-              : "Some attached files will be gone once the page is closed."}
+            {state.notice}
           </Notice>
         )}
         {models.isError && (

@@ -2,14 +2,17 @@
 import { describe, expect, it } from "vitest";
 import {
   type ChatMessage,
+  filesOf,
   fromConversation,
   lastModelAskedFor,
+  MAX_FILE_CHARS,
   type MessageMetadata,
   notesOf,
   splitUnfinished,
   textOf,
   toBranch,
   withoutFileData,
+  withSendableFiles,
 } from "./messages";
 
 const question: ChatMessage = { id: "q", role: "user", parts: [{ type: "text", text: "why?" }] };
@@ -79,6 +82,24 @@ describe("toBranch", () => {
     expect(toBranch(withoutFileData([asked]))[0]?.parts).toEqual([
       { type: "text", text: "[a.png was attached and is no longer kept]" },
     ]);
+  });
+});
+
+describe("withSendableFiles", () => {
+  const asked = (id: string, length: number): ChatMessage => ({
+    id,
+    role: "user",
+    parts: [{ ...picture, url: "x".repeat(length) }],
+  });
+
+  it("sends the newest files, as many as a request has room for", () => {
+    const half = MAX_FILE_CHARS / 2;
+    const fitting = [asked("1", half), question, asked("2", half)];
+    expect(withSendableFiles(fitting)).toBe(fitting);
+    const urls = withSendableFiles([asked("0", 1), ...fitting]).map(
+      (message) => filesOf(message)[0]?.url.length,
+    );
+    expect(urls).toEqual([0, half, undefined, half]);
   });
 });
 

@@ -142,6 +142,23 @@ export function lastModelAskedFor(messages: ChatMessage[]): string | null {
   return metadata?.fallback_from ?? metadata?.model ?? null;
 }
 
+/**
+ * The most that the files of one request may take, in characters of their data URLs: a request
+ * has at most 6 MiB, of which this leaves half a mebibyte to words.
+ */
+export const MAX_FILE_CHARS = 5.5 * 1024 * 1024;
+
+/** The branch with the files of its newest messages, as many as one request has room for. */
+export function withSendableFiles(messages: ChatMessage[]): ChatMessage[] {
+  let room = MAX_FILE_CHARS;
+  const first_sent = messages.findLastIndex((message) => {
+    for (const { url } of filesOf(message)) room -= url.length;
+    return room < 0;
+  });
+  if (first_sent === -1) return messages;
+  return [...withoutFileData(messages.slice(0, first_sent + 1)), ...messages.slice(first_sent + 1)];
+}
+
 /** The branch without what its files hold, where a file is as large as a thousand messages. */
 export function withoutFileData(messages: ChatMessage[]): ChatMessage[] {
   return messages.map((message) =>

@@ -174,10 +174,10 @@ describe("attaching", () => {
     serve(whole("still here"), whole("and here"));
     await session.send("hi");
     expect(seen(session).at(-1)).toEqual(["assistant", "still here", "complete"]);
-    expect(session.state.get().unkept).toBe("nothing");
-    session.dismissUnkept();
+    expect(session.state.get().notice).toMatch(/storage is full\. This conversation/);
+    session.dismissNotice();
     await session.send("again");
-    expect(session.state.get().unkept).toBeNull();
+    expect(session.state.get().notice).toBeNull();
   });
 });
 

@@ -22,6 +22,7 @@ import {
   lastModelAskedFor,
   type MessageMetadata,
   splitUnfinished,
+  withSendableFiles,
   withStatus,
 } from "./messages";
 import type { ReasoningEffort } from "./reasoning-effort";
@@ -48,8 +49,8 @@ export interface SessionState {
   /** A stop was asked for, and the answer has not ended yet. */
   stopping: boolean;
   failure: Failure | null;
-  /** What this browser cannot keep of a guest's conversation, until the person has seen it. */
-  unkept: Exclude<Kept, "all"> | null;
+  /** What a guest should know of what the browser cannot keep or send; null once it is read. */
+  notice: string | null;
   /** The server has taken a message of this conversation, so its address is worth sharing. */
   started: boolean;
 }
@@ -65,6 +66,16 @@ export interface SessionHooks {
   onSettled: (id: string, lost: boolean) => void;
 }
 
+const UNKEPT: Record<Kept, string | null> = {
+  all: null,
+  "without-files":
+    "This browser’s storage is full. Some attached files will be gone once the page is closed.",
+  nothing:
+    "This browser’s storage is full. This conversation will be gone once the page is closed.",
+};
+const UNSENT =
+  "The files of this conversation are too large to be sent again with every message. The model no longer sees the oldest.";
+
 type Unfollowed = Extract<MessageStatus, "interrupted" | "streaming">;
 
 export class Session {
@@ -77,6 +88,7 @@ export class Session {
   private resuming: string | null = null;
   private unsent: (Draft & { id: string }) | null = null;
   private kept: Kept = "all";
+  private has_unsent_files = false;
 
   constructor(id: string, hooks: SessionHooks, model: string | null) {
     this.id = id;
@@ -88,7 +100,7 @@ export class Session {
       connection: "live",
       stopping: false,
       failure: null,
-      unkept: null,
+      notice: null,
       started: false,
     });
     const usable = () => hooks.usableModel(this.state.get().model);
@@ -126,8 +138,8 @@ export class Session {
     this.update({ failure: null });
   }
 
-  dismissUnkept(): void {
-    this.update({ unkept: null });
+  dismissNotice(): void {
+    this.update({ notice: null });
   }
 
   /** Puts files beside the text; those that the model would not take are told of instead. */
@@ -186,6 +198,7 @@ export class Session {
         ...(text === "" ? [] : [{ type: "text" as const, text }]),
       ],
     });
+    this.tellUnsentFiles();
     if (this.chat.status === "error" && this.chat.messages.at(-1)?.id === id) {
       this.takeBack({ id, text, attachments }, this.chat.error);
     }
@@ -246,7 +259,7 @@ export class Session {
     if (!this.hooks.isGuest() || this.chat.messages.length === 0) return;
     const kept = saveGuestConversation(this.id, this.chat.messages, this.state.get().model);
     // Told once, not with every save that fails alike.
-    if (kept !== this.kept) this.update({ unkept: kept === "all" ? null : kept });
+    if (kept !== this.kept) this.update({ notice: UNKEPT[kept] });
     this.kept = kept;
   }
 
@@ -301,6 +314,13 @@ export class Session {
       attachments: [...message.attachments, ...attachments],
       failure: this.failureOf(error),
     });
+  }
+
+  /** A guest's files travel with every message, as far as there is room; told once. */
+  private tellUnsentFiles(): void {
+    if (this.has_unsent_files || !this.hooks.isGuest()) return;
+    this.has_unsent_files = withSendableFiles(this.chat.messages) !== this.chat.messages;
+    if (this.has_unsent_files) this.update({ notice: UNSENT });
   }
 
   private refuse(refusals: string[]): void {

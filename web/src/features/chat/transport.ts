@@ -6,7 +6,7 @@
 import { DefaultChatTransport, type UIMessageChunk } from "ai";
 import { problemFrom } from "@/lib/problem";
 import { type Connection, followStream } from "@/lib/sse";
-import { type ChatMessage, type MessageMetadata, toBranch } from "./messages";
+import { type ChatMessage, type MessageMetadata, toBranch, withSendableFiles } from "./messages";
 import type { ReasoningEffort } from "./reasoning-effort";
 
 export interface TransportHooks {
@@ -52,14 +52,13 @@ export function requestBody(
   messages: ChatMessage[],
   hooks: Pick<TransportHooks, "isGuest" | "model" | "reasoningEffort">,
 ) {
-  const branch = toBranch(messages);
   const options = {
     model: hooks.model() ?? undefined,
     reasoning_effort: hooks.reasoningEffort() ?? undefined,
   };
   return hooks.isGuest()
-    ? { id, messages: branch, ...options }
-    : { id, message: branch.at(-1), ...options };
+    ? { id, messages: toBranch(withSendableFiles(messages)), ...options }
+    : { id, message: toBranch(messages.slice(-1)).at(0), ...options };
 }
 
 function streamUrl(conversation_id: string, run_id: string | null): string {

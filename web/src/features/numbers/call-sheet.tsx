@@ -15,6 +15,7 @@ import {
   formatUtc,
   plural,
 } from "@/lib/format";
+import { attemptsOf, COOLING } from "./attempts";
 import { CallStatusBadge } from "./call-status";
 
 export function CallSheet({ call, onClose }: { call: Call | null; onClose: () => void }) {
@@ -84,7 +85,7 @@ function Details({ call }: { call: Call }) {
             </span>
           </Row>
         </dl>
-        {call.attempts > 1 && <Attempts call={call} />}
+        {(call.attempts > 1 || call.failed_attempts.length > 0) && <Attempts call={call} />}
         <Preview title="Input" text={call.input_preview} />
         <Preview title="Output" text={call.output_preview} />
       </div>
@@ -111,54 +112,34 @@ function Row({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-/** Every try of the call in its order: those that failed, then the one that the call ended with. */
 function Attempts({ call }: { call: Call }) {
-  const unseen = call.attempts - call.failed_attempts.length - 1;
   return (
     <section aria-labelledby="attempts">
       <h3 id="attempts" className="mb-2 text-sm font-medium text-muted-foreground">
         {plural(call.attempts, "attempt")}
       </h3>
       <ol className="divide-y rounded-lg border text-sm tabular-nums">
-        {call.failed_attempts.map((attempt, index) => (
-          <Attempt
-            // Attempts are listed in the order of their happening: their place is their identity.
-            key={`${attempt.provider_name}/${attempt.request_model}/${String(index)}`}
-            model={`${attempt.provider_name}/${attempt.request_model}`}
-            duration={attempt.duration}
-          >
-            <Badge variant="destructive">{attempt.error_type}</Badge>
-          </Attempt>
-        ))}
-        {unseen > 0 && (
-          <li className="px-3 py-2 text-muted-foreground">{plural(unseen, "attempt")} not kept</li>
-        )}
-        <Attempt model={`${call.provider_name}/${call.request_model}`} duration={null}>
-          <CallStatusBadge status={call.status} />
-        </Attempt>
+        {attemptsOf(call).map(({ model, error_type, duration }, index) => {
+          // They are listed as they happened: their place is their identity.
+          const key = `${model}-${index}`;
+          return (
+            <li key={key} className="flex items-center gap-3 px-3 py-2">
+              <span className="min-w-0 flex-1 truncate">{model}</span>
+              {error_type === null ? (
+                <CallStatusBadge status={call.status} />
+              ) : error_type === COOLING ? (
+                <Badge>passed over</Badge>
+              ) : (
+                <Badge variant="destructive">{error_type}</Badge>
+              )}
+              {duration !== null && error_type !== COOLING && (
+                <span className="text-muted-foreground">{formatSeconds(duration)}</span>
+              )}
+            </li>
+          );
+        })}
       </ol>
     </section>
-  );
-}
-
-function Attempt({
-  model,
-  duration,
-  children,
-}: {
-  model: string;
-  /** Seconds; null for the attempt that the whole call tells of. */
-  duration: number | null;
-  children: ReactNode;
-}) {
-  return (
-    <li className="flex items-center gap-3 px-3 py-2">
-      <span className="min-w-0 flex-1 truncate">{model}</span>
-      {children}
-      {duration !== null && (
-        <span className="text-muted-foreground">{formatSeconds(duration)}</span>
-      )}
-    </li>
   );
 }
 
