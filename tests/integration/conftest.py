@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from tailrace.http.site import create_app
 from tailrace.services import Services
-from tailrace.settings import ProviderSettings, Settings
+from tailrace.settings import ModelSettings, ProviderSettings, Settings
 from tests.support.chat_client import ChatClient
 from tests.support.model_server import ModelServer
 from tests.support.serving import serve
@@ -26,7 +26,7 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
         name="local",
         kind="openai_compatible",
         base_url=model_server.base_url,
-        models=("m",),
+        models=(ModelSettings(name="m", context_window=100_000),),
         first_chunk_timeout=5,
         chunk_timeout=5,
     )

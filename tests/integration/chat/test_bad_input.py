@@ -36,7 +36,7 @@ def _with(**changes: Any) -> dict[str, Any]:
         (_with(parts=[{"type": "text", "text": " \n "}]), "message.parts"),
         (_with(parts=[{"type": "text", "text": "x" * 32_001}]), "message.parts"),
         (_with(parts=[{"type": "text", "text": "a\0b"}]), "message.parts.0.text"),
-        (_with(parts=[{"type": "file", "url": "data:,x"}]), "message.parts.0.type"),
+        (_with(parts=[{"type": "tool-x"}]), "message.parts.0.type"),
         (_with(parts=[{"type": "text", "text": 5}]), "message.parts.0.text"),
         (_with(parts=[{"text": "no type"}]), "message.parts.0.type"),
         ([], "body"),
@@ -64,7 +64,7 @@ async def test_a_field_that_cannot_be_accepted_is_named(
         (b"", "application/json", 400),
         (b"{}", "text/plain", 415),
         (b"{}", "", 415),
-        (b" " * ((4 << 20) + 1), "application/json", 413),
+        (b" " * ((6 << 20) + 1), "application/json", 413),
     ],
 )
 async def test_a_body_that_is_no_json_is_refused(

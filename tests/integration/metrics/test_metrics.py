@@ -311,5 +311,9 @@ class TestCalls:
                 "conversation_id": conversation_id,
                 "input_preview": "in",
                 "output_preview": "out",
+                "attempts": 1,
+                "fallback_from": None,
+                "failed_attempts": [],
+                "omitted_messages": 0,
             }
         ]

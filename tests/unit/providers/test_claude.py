@@ -3,7 +3,7 @@
 import pytest
 
 from tailrace.providers.base import ModelRequest, PromptMessage, ReasoningEffort
-from tailrace.providers.claude import capabilities, thinking, version
+from tailrace.providers.claude import capabilities, context_window, thinking, version
 
 ADAPTIVE = {"type": "adaptive", "display": "summarized"}
 
@@ -77,3 +77,16 @@ def test_what_a_claude_can_do_follows_from_its_version(model: str, expected: set
 def _request(model: str, effort: ReasoningEffort | None, limit: int) -> ModelRequest:
     messages = [PromptMessage.of_text("user", "Hi")]
     return ModelRequest(model, messages, max_output_tokens=limit, reasoning_effort=effort)
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("claude-haiku-4-5", 200_000),
+        ("eu.anthropic.claude-sonnet-4-6-v1:0", 1_000_000),
+        ("claude-mythos-preview", 1_000_000),
+        ("amazon.nova-lite-v1:0", None),
+    ],
+)
+def test_the_context_window_is_known_by_the_version(model: str, tokens: int | None) -> None:
+    assert context_window(model) == tokens

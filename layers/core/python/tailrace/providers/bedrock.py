@@ -49,7 +49,7 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
-from tailrace.providers.claude import capabilities, thinking, version
+from tailrace.providers.claude import capabilities, context_window, thinking, version
 from tailrace.providers.http import classify, retry_after
 from tailrace.providers.threaded_call import Call, pools_of, send
 from tailrace.settings import Capability, ProviderSettings
@@ -390,7 +390,10 @@ def _info(name: str, display_name: str | None, summary: dict[str, Any]) -> Model
     unseen: set[Capability] = set() if sees else {"vision", "documents"}
     seen: set[Capability] = {"vision"} if sees else set()
     return ModelInfo(
-        name=name, display_name=display_name, capabilities=capabilities(name) - unseen | seen
+        name=name,
+        display_name=display_name,
+        context_window=context_window(name),
+        capabilities=capabilities(name) - unseen | seen,
     )
 
 

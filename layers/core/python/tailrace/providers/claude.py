@@ -22,6 +22,7 @@ _SINCE: dict[Capability, tuple[int, int]] = {
     "reasoning": (3, 7),
 }
 _FIRST_ADAPTIVE = (4, 6)
+_FIRST_LARGE = (4, 6)
 
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 32_768}
 _MIN_BUDGET = 1024
@@ -36,6 +37,14 @@ def version(model: str) -> tuple[int, int] | None:
         return None
     found = _VERSION.search(model)
     return (int(found[1]), int(found[2] or 0)) if found else (99, 0)
+
+
+def context_window(model: str) -> int | None:
+    """Return the tokens that a Claude can read; ``None`` for no Claude."""
+    found = version(model)
+    if found is None:
+        return None
+    return 1_000_000 if found >= _FIRST_LARGE else 200_000
 
 
 def capabilities(model: str) -> frozenset[Capability]:

@@ -53,6 +53,22 @@ _LEAST_EFFORT = (
     (re.compile(r"gpt-5-"), "low"),
 )
 
+# Context window and output limit of the families, the first that matches; what is newer than all
+# of them is taken for a large one.
+# https://platform.openai.com/docs/models
+_WINDOWS = (
+    (re.compile(r"(ft:)?gpt-3"), 16_385, 4_096),
+    (re.compile(r"(ft:)?(gpt-4o|chatgpt-4o)"), 128_000, 16_384),
+    (re.compile(r"(ft:)?gpt-4\.1"), 1_047_576, 32_768),
+    (re.compile(r"(ft:)?gpt-4-(turbo|\d+-preview)"), 128_000, 4_096),
+    (re.compile(r"(ft:)?gpt-4"), 8_192, 8_192),
+    (re.compile(r"o1-(mini|preview)"), 128_000, 32_768),
+    (re.compile(r"o\d"), 200_000, 100_000),
+    (re.compile(r"gpt-5(\.\d)?-chat|gpt-5\.3"), 128_000, 16_384),
+    (re.compile(r"gpt-5(\.[12])?($|-)|gpt-5\.\d-(mini|nano)"), 400_000, 128_000),
+    (re.compile(r""), 1_000_000, 128_000),
+)
+
 _INCOMPLETE_REASONS = {"max_output_tokens": "length"}
 
 
@@ -91,11 +107,7 @@ class OpenAI:
 
     async def models(self) -> list[ModelInfo]:
         listing = await self._http.fetch("GET", f"{self._base_url}/models", _models_decoder)
-        return [
-            ModelInfo(name=model.id, capabilities=self._capabilities(model.id))
-            for model in listing.data
-            if not _NO_CHAT.search(model.id)
-        ]
+        return [self._info(model.id) for model in listing.data if not _NO_CHAT.search(model.id)]
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """Ask ``POST /responses/input_tokens``."""
@@ -105,6 +117,15 @@ class OpenAI:
 
     async def close(self) -> None:
         await self._http.close()
+
+    def _info(self, model: str) -> ModelInfo:
+        window, limit = next((w, limit) for family, w, limit in _WINDOWS if family.match(model))
+        return ModelInfo(
+            name=model,
+            context_window=window,
+            output_limit=limit,
+            capabilities=self._capabilities(model),
+        )
 
     def _capabilities(self, model: str) -> frozenset[Capability]:
         """Return what the settings say of a model, else what its family is documented to do."""

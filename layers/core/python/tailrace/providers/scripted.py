@@ -5,25 +5,30 @@ Each model is a script; its usage is honest (one token a word). Nothing here is 
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 from tailrace.providers.base import (
     Delta,
     Finish,
     ModelInfo,
     ModelRequest,
+    PromptMessage,
     ProviderError,
     ReasoningDelta,
     ResponseStart,
     TextDelta,
     Usage,
 )
-from tailrace.settings import ProviderSettings
+from tailrace.settings import Capability, ProviderSettings
 
 _WORDS = re.compile(r"\S+\s*|\s+")
 
 # Seconds between two words of the slow scripts: slow enough to reload or stop in mid-answer.
 _PACE = 1 / 30
+
+# Tokens.
+_WINDOW = 32_768
+_SMALL_WINDOW = 256
 
 _STORY = """\
 ## How a tailrace works
@@ -56,7 +61,7 @@ def power(flow: float, head: float, efficiency: float = 0.9) -> float:
 
 
 class Scripted:
-    """The scripts ``echo``, ``story``, ``reasoning``, ``error`` and ``broken``."""
+    """The scripts of `_SCRIPTS`, each a model of its own."""
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
@@ -73,21 +78,39 @@ class Scripted:
             if isinstance(delta, TextDelta | ReasoningDelta):
                 said += 1
             if isinstance(delta, Finish):
-                asked = sum(len(message.text.split()) for message in request.messages)
-                yield [delta, Usage(input_tokens=asked, output_tokens=said)]
+                cached = _words(request.messages[:-1]) if request.model == "cached" else None
+                asked = _words(request.messages)
+                yield [delta, Usage(asked, said, cache_read_input_tokens=cached)]
             else:
                 yield [delta]
             # Like a network, hand over to others between two chunks.
             await asyncio.sleep(0)
 
     async def models(self) -> list[ModelInfo]:
-        return [ModelInfo(name=name) for name in _SCRIPTS]
+        return [_info(name) for name in _SCRIPTS]
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         return None
 
     async def close(self) -> None:
         pass
+
+
+def _info(name: str) -> ModelInfo:
+    capabilities: set[Capability] = {"vision", "documents"}
+    if name == "reasoning":
+        capabilities.add("reasoning")
+    if name == "text":
+        capabilities.clear()
+    return ModelInfo(
+        name=name,
+        context_window=_SMALL_WINDOW if name == "small" else _WINDOW,
+        capabilities=frozenset(capabilities),
+    )
+
+
+def _words(messages: Sequence[PromptMessage]) -> int:
+    return sum(len(message.text.split()) for message in messages)
 
 
 def _start(request: ModelRequest) -> ResponseStart:
@@ -131,10 +154,39 @@ def _broken(request: ModelRequest) -> Iterator[Delta | float]:
     raise ProviderError("incomplete", "the script breaks here")
 
 
+def _ending_with(reason: str) -> Callable[[ModelRequest], Iterator[Delta | float]]:
+    def script(request: ModelRequest) -> Iterator[Delta | float]:
+        yield _start(request)
+        for word in _WORDS.findall("This is all there is."):
+            yield TextDelta(word)
+        yield Finish(reason)
+
+    return script
+
+
+def _rate_limited(request: ModelRequest) -> Iterator[Delta | float]:
+    raise ProviderError("rate_limited", "the script says so", retry_after=0.5)
+    yield _start(request)
+
+
+def _too_long(request: ModelRequest) -> Iterator[Delta | float]:
+    raise ProviderError("context_length", "the script says so")
+    yield _start(request)
+
+
 _SCRIPTS: dict[str, Callable[[ModelRequest], Iterator[Delta | float]]] = {
     "echo": _echo,
     "story": _story,
     "reasoning": _reasoning,
     "error": _error,
     "broken": _broken,
+    # Echoes within a context window of a few sentences, and one that reads text alone.
+    "small": _echo,
+    "text": _echo,
+    "cached": _echo,
+    "refusal": _ending_with("content_filter"),
+    "length": _ending_with("length"),
+    "tool-stop": _ending_with("tool_calls"),
+    "rate-limited": _rate_limited,
+    "too-long": _too_long,
 }
