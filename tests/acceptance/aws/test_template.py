@@ -81,16 +81,29 @@ def test_binaries_are_for_arm64_and_the_functions_python(built):
 
 def test_functions_bring_what_the_core_layer_lacks_and_no_more(built):
     core = names(built / "CoreLayer" / "python")
-    assert {"fastapi", "mangum", "pwdlib"} <= names(built / "ApiFunction")
+    sdks = {"anthropic", "boto3", "google"}
+    assert {"fastapi", "mangum", "pwdlib", "genai_prices"} | sdks <= names(built / "ApiFunction")
+    assert sdks <= names(built / "ChatFunction")
     assert "genai_prices" in names(built / "IngestFunction")
+    assert not names(built / "IngestFunction") & sdks
+    assert names(built / "MaintainFunction") <= {"handler.py", "__pycache__"}
     for name in FUNCTIONS:
         assert not names(built / name) & core - {"__pycache__"}
 
 
 def test_what_is_packed_is_small(built):
     assert not any(path.is_dir() for path in built.rglob("tests"))
-    size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
-    assert size < UNPACKED_LIMIT / 2
+    layers = size(built / "RuntimeLayer") + size(built / "CoreLayer")
+    for name in FUNCTIONS:
+        assert layers + size(built / name) < UNPACKED_LIMIT * 2 / 3
+    packed = {path.name for path in (built / "ChatFunction/botocore/data").iterdir()}
+    assert {"bedrock-runtime", "sts", "endpoints.json"} <= packed
+    assert len(packed) < 20
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def names(folder: Path) -> set[str]:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, expect
 
 PASSWORD = "correct horse battery staple"
 
@@ -15,6 +15,7 @@ class ChatPage:
         self.composer = page.get_by_role("textbox", name="Message")
         self.questions = page.get_by_role("article", name="You")
         self.answers = page.get_by_role("article", name="Answer")
+        self.attached = page.get_by_role("list", name="Attached files").get_by_role("listitem")
         self.sidebar = page.get_by_role("navigation", name="Conversations")
 
     async def open(self, address: str = "/") -> None:
@@ -23,9 +24,18 @@ class ChatPage:
         await expect(self.composer).to_be_visible()
 
     async def choose(self, model: str) -> None:
-        """Choose a model of the scripted provider."""
+        """Choose a model by its id, or by its name where it is one of the scripted provider."""
         await self.page.get_by_role("button", name="Model:").click()
-        await self.page.get_by_role("menuitemradio", name=model, exact=True).click()
+        search = self.page.get_by_role("combobox", name="Search models")
+        await search.fill(model if "/" in model else f"scripted/{model}")
+        await search.press("Enter")
+        await expect(search).to_be_hidden()
+
+    async def attach(self, *files: FilePayload) -> None:
+        """Choose files in the dialog behind the attach button."""
+        async with self.page.expect_file_chooser() as dialog:
+            await self.page.get_by_role("button", name="Attach files").click()
+        await (await dialog.value).set_files(files)
 
     async def send(self, text: str) -> None:
         """Write a message and press Enter."""

@@ -53,8 +53,17 @@ _failed = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="module")
+def stack_settings() -> dict[str, str]:
+    """Settings of the stack beside the usual ones; a module that needs some has its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 async def stack(
-    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str,
+    valkey: Valkey,
+    tmp_path_factory: pytest.TempPathFactory,
+    stack_settings: dict[str, str],
 ) -> AsyncIterator[str]:
     """Address of the running stack."""
     environment = {
@@ -67,6 +76,7 @@ async def stack(
         "TAILRACE_DEFAULT_MODEL": "scripted/echo",
         "TAILRACE_GUEST_LIMIT": str(GUEST_LIMIT),
         "TAILRACE_GUEST_ADDRESS_LIMIT": "1000",
+        **stack_settings,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
