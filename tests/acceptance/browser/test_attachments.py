@@ -81,13 +81,13 @@ async def test_pictures_are_dropped_and_pasted(chat: ChatPage) -> None:
 
 
 async def test_what_a_model_does_not_take_is_refused_at_once(chat: ChatPage) -> None:
-    await chat.choose("story")
+    await chat.choose("text")
     refusal = chat.page.get_by_role("alert")
 
     await chat.attach(_FILM)
     await expect(refusal).to_contain_text("film.mp4 cannot be attached: only PNG")
     await chat.attach(_PICTURE)
-    await expect(refusal).to_contain_text("picture.png cannot be sent: story does not take images")
+    await expect(refusal).to_contain_text("picture.png cannot be sent: text does not take images")
     await expect(chat.attached).to_have_count(0)
 
     large = FilePayload(name="large.txt", mimeType="text/plain", buffer=b"a" * (3 * 2**20 + 1))
@@ -103,8 +103,8 @@ async def test_another_model_may_not_take_what_is_attached(chat: ChatPage) -> No
     send = chat.page.get_by_role("button", name="Send")
     await expect(send).to_be_enabled()
 
-    await chat.choose("story")
-    await expect(chat.page.get_by_text("story does not take images")).to_be_visible()
+    await chat.choose("text")
+    await expect(chat.page.get_by_text("text does not take images")).to_be_visible()
     await expect(send).to_be_disabled()
     await chat.page.get_by_role("button", name="Remove picture.png").click()
     await expect(send).to_be_enabled()

@@ -40,7 +40,7 @@ async def test_models_are_searched_and_the_choice_is_remembered(chat: ChatPage) 
         "aria-selected", "true"
     )
 
-    await search.fill("scripted vision")
+    await search.fill("vision echo")
     await expect(chat.page.get_by_role("option")).to_have_accessible_name("echo")
     await search.fill("stor")
     await search.press("Enter")

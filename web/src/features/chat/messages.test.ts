@@ -115,10 +115,10 @@ describe("notesOf", () => {
   it("says that another model answered, and what was left out", () => {
     expect(notes({ model: "p/b", fallback_from: "p/a", omitted_messages: 1 })).toEqual([
       "P/B answered instead of P/A",
-      "1 earlier message did not fit this model’s context and was left out",
+      "1 earlier message did not fit this model's context and was left out",
     ]);
     expect(notes({ model: "p/b", omitted_messages: 12 })).toEqual([
-      "12 earlier messages did not fit this model’s context and were left out",
+      "12 earlier messages did not fit this model's context and were left out",
     ]);
   });
 });

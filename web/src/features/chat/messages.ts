@@ -75,7 +75,7 @@ export function notesOf(metadata: MessageMetadata, nameOf: (model: string) => st
     const messages = plural(omitted_messages, "earlier message");
     notes.push({
       kind: "omitted",
-      text: `${messages} did not fit this model’s context and ${omitted_messages === 1 ? "was" : "were"} left out`,
+      text: `${messages} did not fit this model's context and ${omitted_messages === 1 ? "was" : "were"} left out`,
     });
   }
   return notes;

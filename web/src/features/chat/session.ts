@@ -69,9 +69,9 @@ export interface SessionHooks {
 const UNKEPT: Record<Kept, string | null> = {
   all: null,
   "without-files":
-    "This browser’s storage is full. Some attached files will be gone once the page is closed.",
+    "This browser's storage is full. Some attached files will be gone once the page is closed.",
   nothing:
-    "This browser’s storage is full. This conversation will be gone once the page is closed.",
+    "This browser's storage is full. This conversation will be gone once the page is closed.",
 };
 const UNSENT =
   "The files of this conversation are too large to be sent again with every message. The model no longer sees the oldest.";
