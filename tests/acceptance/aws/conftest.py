@@ -102,7 +102,8 @@ def environment(settings: Settings, model_server: ModelServer) -> dict[str, str]
         "name": "local",
         "kind": "openai_compatible",
         "base_url": model_server.base_url,
-        "models": ["m"],
+        # Told here, so that the first request it gets is the call.
+        "models": [{"name": "m", "context_window": 100_000}],
     }
     return {
         "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
