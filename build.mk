@@ -29,15 +29,14 @@ build-CoreLayer: $(lambda-lists)/core.txt
 	@cp -R layers/core/python/tailrace $(ARTIFACTS_DIR)/python
 	$(call lambda-finish,core layer)
 
-build-ChatFunction:
+build-ChatFunction: $(lambda-lists)/providers.txt
 	$(call lambda-function,chat)
 
-build-ApiFunction: $(lambda-lists)/api.txt
-	@$(lambda-install) --target $(ARTIFACTS_DIR) -r $<
+# Its catalogue asks providers, and tells prices.
+build-ApiFunction: $(lambda-lists)/api.txt $(lambda-lists)/pricing.txt $(lambda-lists)/providers.txt
 	$(call lambda-function,api)
 
 build-IngestFunction: $(lambda-lists)/pricing.txt
-	@$(lambda-install) --target $(ARTIFACTS_DIR) -r $<
 	$(call lambda-function,ingest)
 
 build-MaintainFunction:
@@ -68,9 +67,13 @@ build: .venv-sam/bin/sam ## Pack layers and functions for Lambda into .aws-sam/b
 
 define lambda-function
 	@mkdir -p $(ARTIFACTS_DIR)
+	$(if $^,@$(lambda-install) --target $(ARTIFACTS_DIR) $(foreach list,$^,-r $(list)))
 	@cp functions/$(1)/handler.py $(ARTIFACTS_DIR)
 	$(call lambda-finish,$(1) function)
 endef
+
+# The services of AWS whose descriptions are packed: botocore brings those of all, most of its size.
+lambda-services = bedrock bedrock-runtime s3 secretsmanager sqs ssm sts
 
 # Drop what no function runs. Lambda's file system is read-only, so bytecode that is not packed is
 # compiled again at every cold start: pack it where an interpreter of that version is at hand.
@@ -79,6 +82,10 @@ define lambda-finish
 	@find $(ARTIFACTS_DIR) \( -name tests -o -name __pycache__ \) -type d -prune -exec rm -r {} +
 	@find $(ARTIFACTS_DIR) -type f \( -name '*.py[ix]' -o -name '*.pxd' -o -name '*.[ch]' -o -name '.*' \) \
 		-delete
+	@if [ -d $(ARTIFACTS_DIR)/botocore/data ]; then \
+		cd $(ARTIFACTS_DIR) && find botocore/data -mindepth 1 -maxdepth 1 -type d \
+			$(foreach service,$(lambda-services),! -name $(service)) -exec rm -r {} +; \
+	fi
 	@if python=$$(uv python find --no-python-downloads $(LAMBDA_PYTHON) 2>/dev/null); then \
 		$$python -m compileall -q --invalidation-mode unchecked-hash -s $(ARTIFACTS_DIR) $(ARTIFACTS_DIR); \
 	else \
