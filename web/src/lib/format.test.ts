@@ -38,8 +38,11 @@ describe("format", () => {
   it.each([
     [null, "—"],
     [256, "256"],
-    [8_192, "8.2K"],
+    [8_192, "8K"],
+    [16_385, "16.4K"],
     [128_000, "128K"],
+    [131_072, "128K"],
+    [1_047_576, "1M"],
     [1_048_576, "1M"],
   ])("a window of %s tokens as %s", (tokens, text) => expect(formatWindow(tokens)).toBe(text));
 

@@ -29,10 +29,12 @@ export function formatCount(count: number | null | undefined): string {
   return count < 10_000 ? WHOLE.format(count) : COMPACT.format(count);
 }
 
-/** Tokens of a context window, where a round figure tells more than an exact one: `200K`. */
+/** Tokens of a context window as they are spoken of: `200K`, and `32K` for 32,768. */
 export function formatWindow(tokens: number | null | undefined): string {
   if (tokens === null || tokens === undefined) return UNKNOWN;
-  return tokens < 1000 ? WHOLE.format(tokens) : COMPACT.format(tokens);
+  if (tokens < 1000) return WHOLE.format(tokens);
+  if (tokens % 1000 === 0 || tokens % 1024 !== 0) return COMPACT.format(tokens);
+  return tokens < 1024 * 1024 ? `${tokens / 1024}K` : `${COMPACT.format(tokens / 1024 / 1024)}M`;
 }
 
 /** Bytes, rounded up, so that what is over a limit never reads as the limit itself. */

@@ -17,7 +17,7 @@ export function AttachmentList({ attachments, onRemove }: AttachmentListProps) {
         {attachments.length > 0 && `${plural(attachments.length, "file")} attached`}
       </span>
       {attachments.length > 0 && (
-        <ul aria-label="Attached files" className="flex flex-wrap gap-2 px-3 pt-3">
+        <ul aria-label="Attached files" className="flex flex-wrap gap-3 px-3 pt-3">
           {attachments.map((attachment) => (
             <li
               key={attachment.id}

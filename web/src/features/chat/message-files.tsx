@@ -11,7 +11,7 @@ import { bytesOf, isShownImage } from "./attachments";
 export function MessageFiles({ files, className }: { files: FileUIPart[]; className?: string }) {
   if (files.length === 0) return null;
   return (
-    <div className={cn("flex flex-wrap gap-2", className)}>
+    <div className={cn("flex flex-wrap items-end gap-2", className)}>
       {files.map((file, index) => {
         // Files are never reordered: their place is their identity.
         const key = `${file.mediaType}-${index}`;
@@ -48,7 +48,7 @@ function Picture({ file, alone }: { file: FileUIPart; alone: boolean }) {
         />
       </button>
       <Dialog open={open} onOpenChange={setOpen}>
-        <DialogContent className="w-fit max-w-[calc(100vw-2rem)] gap-3 p-4">
+        <DialogContent className="inset-0 m-auto h-fit w-fit max-w-[calc(100vw-2rem)] translate-x-0 translate-y-0 gap-3 p-4">
           <DialogTitle className="truncate pr-10 text-sm font-medium">{name}</DialogTitle>
           <DialogDescription className="sr-only">The image in full size</DialogDescription>
           <img

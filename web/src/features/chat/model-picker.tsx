@@ -201,8 +201,11 @@ function Option({ id, model, selected, active, onPoint, onChoose }: OptionProps)
         !model.available && "cursor-default",
       )}
     >
-      <div className={cn("min-w-0 flex-1", !model.available && "opacity-60")}>
-        <div id={`${id}-name`} className="truncate">
+      <div className="min-w-0 flex-1">
+        <div
+          id={`${id}-name`}
+          className={cn("truncate", !model.available && "text-muted-foreground")}
+        >
           {model.display_name}
         </div>
         <div
