@@ -65,7 +65,7 @@ class Journal:
         redis.RedisError, OSError
             When Valkey does not answer; the same call may be made again.
         """
-        now = asyncio.get_running_loop().time()
+        now, shows_life = asyncio.get_running_loop().time(), False
         pipeline = self._redis.pipeline(transaction=False)
         if frames:
             fields: dict[Any, Any] = {"frames": b"".join(frames), "owner": self._owner_id}
@@ -75,8 +75,7 @@ class Journal:
         if status is not None:
             pipeline.expire(self._key, self._ttl)
             pipeline.delete(self._alive_key)
-        elif now + self._alive_for * 2 / 3 > self._alive_until:
-            self._alive_until = now + self._alive_for
+        elif shows_life := now + self._alive_for * 2 / 3 > self._alive_until:
             pipeline.set(self._alive_key, 1, px=round(self._alive_for * 1000))
             pipeline.expire(self._key, self._ttl)
         pipeline.exists(self._cancel_key)
@@ -85,8 +84,9 @@ class Journal:
             if isinstance(reply, ResponseError) and "equal or smaller" in str(reply):
                 continue  # The first try had arrived after all.
             if isinstance(reply, Exception):
-                self._alive_until = 0.0
                 raise reply
+        if shows_life:
+            self._alive_until = now + self._alive_for
         return bool(replies[-1])
 
 
