@@ -1,7 +1,10 @@
 """Attaching files in the browser: what is sent, what is shown, and what is refused before that."""
 
 import base64
+import random
 import re
+import struct
+import zlib
 
 import pytest
 from playwright.async_api import FilePayload, Page, expect
@@ -78,6 +81,29 @@ async def test_pictures_are_dropped_and_pasted(chat: ChatPage) -> None:
     await chat.composer.press("Enter")
     await expect(chat.questions.get_by_role("button", name="Enlarge paste.png")).to_be_visible()
     await chat.ends("complete")
+
+
+async def test_a_photograph_is_made_small_enough(chat: ChatPage) -> None:
+    # Noise cannot be packed: the file is as large as its pixels, four million bytes and a half.
+    noise = random.Random(1).randbytes(1_500 * 3_000)
+    rows = b"".join(b"\0" + noise[start : start + 4_500] for start in range(0, len(noise), 4_500))
+    size = struct.pack(">IIBBBBB", 1_500, 1_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")]
+    picture = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    assert len(picture) > 3 * 2**20
+
+    await chat.attach(FilePayload(name="photo.png", mimeType="image/png", buffer=picture))
+    await expect(chat.attached.get_by_role("img", name="photo.jpg")).to_be_visible()
+    await chat.send("A photograph.")
+
+    await chat.ends("complete")
+    enlarge = chat.questions.get_by_role("button", name="Enlarge photo.jpg")
+    await expect(enlarge.get_by_role("img")).to_have_attribute(
+        "src", re.compile("^data:image/jpeg")
+    )
 
 
 async def test_what_a_model_does_not_take_is_refused_at_once(chat: ChatPage) -> None:

@@ -71,13 +71,21 @@ describe("sortFiles", () => {
   });
 
   it("names the limit of size", () => {
-    expect(sortFiles([sized("a.png", "image/png", MAX_FILE_BYTES)], 0, seeing).refusals).toEqual(
+    expect(sortFiles([sized("a.gif", "image/gif", MAX_FILE_BYTES)], 0, seeing).refusals).toEqual(
       [],
     );
-    const over = [sized("a.png", "image/png", MAX_FILE_BYTES + 1), file("b.txt", "text/plain", "")];
+    const over = [sized("a.gif", "image/gif", MAX_FILE_BYTES + 1), file("b.txt", "text/plain", "")];
     expect(sortFiles(over, 0, seeing).refusals).toEqual([
-      "a.png is too large: it has 3.1 MiB, and at most 3 MiB can be sent.",
+      "a.gif is too large: it has 3.1 MiB, and at most 3 MiB can be sent.",
       "b.txt is empty.",
+    ]);
+  });
+
+  it("takes photographs that can be made smaller", () => {
+    const photo = (size: number) => sized("a.jpg", "image/jpeg", size);
+    expect(sortFiles([photo(2 * MAX_FILE_BYTES)], 0, seeing).refusals).toEqual([]);
+    expect(sortFiles([photo(50 * 2 ** 20)], 0, seeing).refusals).toEqual([
+      "a.jpg is too large: it has 50 MiB, and at most 3 MiB can be sent.",
     ]);
   });
 
@@ -92,8 +100,7 @@ describe("an attached file", () => {
   const attach = async (given: File) => {
     const [taken] = sortFiles([given], 0, seeing).taken;
     if (taken === undefined) throw new Error("not taken");
-    const url = await readAttachment(taken.file, taken.attachment);
-    return { ...taken.attachment, url };
+    return readAttachment(taken.file, taken.attachment);
   };
 
   it("is read as what it will be sent as", async () => {
@@ -108,6 +115,11 @@ describe("an attached file", () => {
   it("is refused when it is text by name alone", async () => {
     const binary = file("a.log", "text/plain", new Uint8Array([0xff, 0xfe, 0x00]));
     await expect(attach(binary)).rejects.toThrow("a.log is not a text file in UTF-8.");
+  });
+
+  it("is refused when it is too large and no picture that could be made smaller", async () => {
+    const large = sized("a.png", "image/png", MAX_FILE_BYTES + 1);
+    await expect(attach(large)).rejects.toThrow("a.png is too large: it has 3.1 MiB");
   });
 
   it("stays in the way of a model that does not take it", async () => {

@@ -6,6 +6,7 @@ import type { FileUIPart } from "ai";
 import type { Capability, Model } from "@/lib/api";
 import { formatBytes } from "@/lib/format";
 import { newId } from "@/lib/ids";
+import { isShrinkable, shrink } from "./shrink";
 
 /** The server's default limits; it has the last word. */
 export const MAX_FILES = 4;
@@ -94,7 +95,8 @@ export function attachmentRefusal(attachments: Attachment[], model: Model): stri
   if (attachments.length > MAX_FILES) {
     return `A message takes at most ${MAX_FILES} files; ${attachments.length} are attached.`;
   }
-  const bytes = attachments.reduce((sum, { size }) => sum + size, 0);
+  // One that is being read may yet become smaller.
+  const bytes = attachments.reduce((sum, { size, url }) => sum + (url === null ? 0 : size), 0);
   if (bytes > MAX_MESSAGE_BYTES) {
     return `Together the files are too large: they have ${formatBytes(bytes)}, and a message takes at most ${formatBytes(MAX_MESSAGE_BYTES)}.`;
   }
@@ -139,25 +141,47 @@ export function sortFiles(
   return { taken, refusals };
 }
 
-function sizeRefusal({ filename, size }: Attachment): string | null {
+function sizeRefusal({ filename, mediaType, size }: Attachment): string | null {
   if (size === 0) return `${filename} is empty.`;
-  if (size <= MAX_FILE_BYTES) return null;
+  return size <= MAX_FILE_BYTES || isShrinkable(mediaType, size) ? null : tooLarge(filename, size);
+}
+
+function tooLarge(filename: string, size: number): string {
   return `${filename} is too large: it has ${formatBytes(size)}, and at most ${formatBytes(MAX_FILE_BYTES)} can be sent.`;
 }
 
 /**
- * Reads a file into a data URL.
+ * Reads a file into a data URL; a photograph that is too large becomes a smaller one.
  *
- * Throws an error whose message is a sentence, when the file cannot be read or is text by its
- * name alone.
+ * Throws an error whose message is a sentence, when the file cannot be read, stays too large, or
+ * is text by its name alone.
  */
-export async function readAttachment(file: File, attachment: Attachment): Promise<string> {
-  if (kindOf(attachment.mediaType) === "text") await checkText(file, attachment.filename);
+export async function readAttachment(file: File, attachment: Attachment): Promise<Attachment> {
+  const { filename, mediaType } = attachment;
+  if (kindOf(mediaType) === "text") await checkText(file, filename);
+  if (file.size > MAX_FILE_BYTES) return readSmaller(file, attachment);
+  return { ...attachment, url: await dataUrl(file, attachment) };
+}
+
+async function readSmaller(file: File, attachment: Attachment): Promise<Attachment> {
+  const { filename } = attachment;
+  const blob = await shrink(file).catch(() => null);
+  if (blob === null || blob.size > MAX_FILE_BYTES) throw new Error(tooLarge(filename, file.size));
+  const smaller = {
+    ...attachment,
+    filename: `${filename.replace(/\.[^.]*$/, "")}.jpg`,
+    mediaType: "image/jpeg",
+    size: blob.size,
+  };
+  return { ...smaller, url: await dataUrl(blob, smaller) };
+}
+
+function dataUrl(content: Blob, { filename, mediaType }: Attachment): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(new Error(`${attachment.filename} could not be read.`));
-    reader.readAsDataURL(new Blob([file], { type: attachment.mediaType }));
+    reader.onerror = () => reject(new Error(`${filename} could not be read.`));
+    reader.readAsDataURL(new Blob([content], { type: mediaType }));
   });
 }
 

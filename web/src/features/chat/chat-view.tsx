@@ -198,6 +198,7 @@ export function ChatView({ session }: { session: Session }) {
               models={models.data}
               value={model_id}
               next={composer}
+              onOpen={() => void models.refetch()}
               onChange={(id) => {
                 rememberModel(id);
                 session.setModel(id);

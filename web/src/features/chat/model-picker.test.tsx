@@ -26,8 +26,18 @@ beforeEach(() => {
 
 async function open() {
   const onChange = vi.fn();
-  render(<ModelPicker models={MODELS} value="one/small" onChange={onChange} next={createRef()} />);
+  const onOpen = vi.fn();
+  render(
+    <ModelPicker
+      models={MODELS}
+      value="one/small"
+      onChange={onChange}
+      onOpen={onOpen}
+      next={createRef()}
+    />,
+  );
   await userEvent.click(screen.getByRole("button", { name: "Model: Small" }));
+  expect(onOpen).toHaveBeenCalledOnce();
   return { onChange, search: screen.getByRole("combobox", { name: "Search models" }) };
 }
 

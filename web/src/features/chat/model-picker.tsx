@@ -15,16 +15,24 @@ interface ModelPickerProps {
   models: Models;
   value: string | null;
   onChange: (id: string) => void;
+  /** Time to look again at which models are available. */
+  onOpen: () => void;
   /** Takes the focus once a model is chosen: what follows is writing. */
   next: RefObject<HTMLElement | null>;
 }
 
-export function ModelPicker({ models, value, onChange, next }: ModelPickerProps) {
+export function ModelPicker({ models, value, onChange, onOpen, next }: ModelPickerProps) {
   const [open, setOpen] = useState(false);
   const chosen = useRef(false);
   const name = value === null ? null : displayName(models, value);
   return (
-    <Popover open={open} onOpenChange={setOpen}>
+    <Popover
+      open={open}
+      onOpenChange={(next_open) => {
+        setOpen(next_open);
+        if (next_open) onOpen();
+      }}
+    >
       <PopoverTrigger asChild>
         <Button
           variant="ghost"

@@ -151,11 +151,11 @@ export class Session {
     const unreadable: string[] = [];
     for (const { attachment, file } of taken) {
       try {
-        const url = await readAttachment(file, attachment);
+        const read = await readAttachment(file, attachment);
         this.update({
           attachments: this.state
             .get()
-            .attachments.map((other) => (other.id === attachment.id ? { ...other, url } : other)),
+            .attachments.map((other) => (other.id === read.id ? read : other)),
         });
       } catch (error) {
         this.detach(attachment.id);
