@@ -9,6 +9,8 @@ import { Session, type SessionHooks } from "./session";
 
 const PNG = `data:image/png;base64,${btoa("x")}`;
 
+const NOTHING = { id: "0", filename: "b.png", mediaType: "image/png", size: 1 };
+
 function open(hooks: Partial<SessionHooks> = {}) {
   const all = {
     isGuest: () => true,
@@ -102,6 +104,51 @@ describe("sending", () => {
   });
 });
 
+it("sends a guest's reasoning back with what its provider wants with it", async () => {
+  const { session } = open();
+  const signed = { anthropic: { signature: "c2lnbmVk" } };
+  const redacted = { anthropic: { redactedData: "cmVk" } };
+  const parts = answerParts("Forty-two.");
+  parts.splice(
+    2,
+    0,
+    ...([
+      { type: "reasoning-start", id: "r" },
+      { type: "reasoning-delta", id: "r", delta: "Hm." },
+      { type: "reasoning-end", id: "r", providerMetadata: signed },
+      { type: "reasoning-start", id: "s" },
+      { type: "reasoning-end", id: "s", providerMetadata: redacted },
+    ] as never[]),
+  );
+  const sent = serve(streamResponse([...frames(parts), DONE]), whole("sure"));
+  await session.send("What?");
+  await session.send("Sure?");
+  expect(sent[1]?.body.messages).toMatchObject([
+    {},
+    {
+      parts: [
+        { type: "reasoning", text: "Hm.", providerMetadata: signed },
+        { type: "reasoning", text: "", providerMetadata: redacted },
+        { type: "text", text: "Forty-two." },
+      ],
+    },
+    {},
+  ]);
+});
+
+it("is told in mid-answer that another model answers", async () => {
+  const { session } = open();
+  const parts = answerParts("hello");
+  const messageMetadata = { model: "p/b", fallback_from: "p/a", omitted_messages: 2 };
+  parts.splice(1, 0, { type: "message-metadata", messageMetadata } as never);
+  serve(streamResponse([...frames(parts), DONE]));
+  await session.send("hi");
+  expect(session.chat.messages.at(-1)?.metadata).toMatchObject({
+    ...messageMetadata,
+    status: "complete",
+  });
+});
+
 describe("attaching", () => {
   const model = modelWith("scripted/echo", { display_name: "Echo", capabilities: ["vision"] });
   const picture = (name = "a.png") => new File(["x"], name, { type: "image/png" });
@@ -160,6 +207,17 @@ describe("attaching", () => {
     await Promise.all([session.attach(names_of("a"), model), session.attach(names_of("b"), model)]);
     expect(names(session)).toEqual(["a1", "a2", "a3", "b1"]);
     expect(session.state.get().attachments.every(({ url }) => url === PNG)).toBe(true);
+  });
+
+  it("hands on what is written and read, as to who signs in", async () => {
+    const { session } = open();
+    await session.attach([picture()], model);
+    session.setDraft("hi");
+    const { text, attachments } = session.unsentDraft;
+    const { session: next } = open();
+    next.setUnsentDraft({ text, attachments: [...attachments, { ...NOTHING, url: null }] });
+    expect(next.state.get().draft).toBe("hi");
+    expect(names(next)).toEqual(["a.png"]);
   });
 
   it("goes on when the browser's storage is full, and says so once", async () => {

@@ -177,7 +177,8 @@ export class Session {
   }
 
   setUnsentDraft({ text, attachments }: Draft): void {
-    this.update({ draft: text, attachments });
+    // One still being read would be read into the session that it came from.
+    this.update({ draft: text, attachments: attachments.filter(({ url }) => url !== null) });
   }
 
   /** Sends a message, with what is attached, and follows its answer to the end. */
