@@ -23,6 +23,7 @@ endif
 
 tools := .tools/uv-$(UV_VERSION)
 venv := .venv/.installed
+peers := .venv-bench/litellm/.installed .venv-bench/openai/.installed
 page := web/dist/index.html
 page-sources := $(shell find web/src web/public 2>/dev/null) $(wildcard web/*.json web/*.ts web/*.html)
 
@@ -58,8 +59,9 @@ test-python: $(venv) $(page) browser
 browser:
 	@localstack/setup/browser.sh
 
-bench: $(venv) ## Measure the paths that matter; figures are kept in bench/RESULTS.md
+bench: $(venv) $(peers) ## Measure the paths that matter; figures are kept in bench/RESULTS.md
 	.venv/bin/python -m bench.relay
+	.venv/bin/python -m bench.providers
 	.venv/bin/python -m bench.ingest
 	.venv/bin/python -m bench.coldstart
 
@@ -73,7 +75,7 @@ lock: $(tools) ## Renew requirements.lock after a change of dependencies
 		--generate-hashes --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what was installed and built; the data in .tailrace stays
-	rm -rf .tools .venv .venv-sam .aws-sam .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
+	rm -rf .tools .venv .venv-bench .venv-sam .aws-sam .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
 
 $(tools):
 	@localstack/setup/tools.sh $(UV_VERSION)
@@ -84,6 +86,13 @@ $(venv): requirements.lock pyproject.toml | $(tools)
 	@[ -x .venv/bin/python ] || uv venv --quiet --python .tools/bin/python .venv
 	@uv pip sync $(quiet) --python .venv requirements.lock
 	@uv pip install $(quiet) --python .venv --no-deps --editable .
+	@touch $@
+
+# What we are measured against; its pins clash with ours.
+$(peers): .venv-bench/%/.installed: bench/%.lock | $(tools)
+	@echo "Installing $*, to be measured against…"
+	@uv venv --quiet --clear --python .tools/bin/python .venv-bench/$*
+	@uv pip sync $(quiet) --python .venv-bench/$* $<
 	@touch $@
 
 # Not npm ci: npm 11 takes it for an error when a registry's mirror, and so the lock file, lacks
