@@ -303,6 +303,7 @@ class TestCalls:
                 "input_tokens": 1000,
                 "output_tokens": 100,
                 "cache_read_input_tokens": 600,
+                "cache_write_input_tokens": None,
                 "reasoning_output_tokens": None,
                 "usage_estimated": False,
                 "cost_usd": "0.00275",

@@ -155,6 +155,7 @@ export interface Call {
   input_tokens: number | null;
   output_tokens: number | null;
   cache_read_input_tokens: number | null;
+  cache_write_input_tokens: number | null;
   reasoning_output_tokens: number | null;
   usage_estimated: boolean;
   cost_usd: string | null;

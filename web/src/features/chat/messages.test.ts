@@ -117,8 +117,9 @@ describe("notesOf", () => {
       "P/B answered instead of P/A",
       "1 earlier message did not fit this model's context and was left out",
     ]);
-    expect(notes({ model: "p/b", omitted_messages: 12 })).toEqual([
+    expect(notes({ model: "p/b", omitted_messages: 12, omitted_files: 1 })).toEqual([
       "12 earlier messages did not fit this model's context and were left out",
+      "1 earlier file cannot be read by this model",
     ]);
   });
 });

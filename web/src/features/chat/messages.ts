@@ -21,6 +21,7 @@ export interface MessageMetadata {
   fallback_from?: string | null;
   /** Earlier messages left out, since the model's context was full. */
   omitted_messages?: number;
+  omitted_files?: number;
   user_message_id?: string;
   usage?: Usage;
   finish_reason?: string | null;
@@ -63,7 +64,7 @@ export interface Note {
 
 /** What a person should know of how an answer came about, as sentences. */
 export function notesOf(metadata: MessageMetadata, nameOf: (model: string) => string): Note[] {
-  const { model, fallback_from, omitted_messages = 0 } = metadata;
+  const { model, fallback_from, omitted_messages = 0, omitted_files = 0 } = metadata;
   const notes: Note[] = [];
   if (model && fallback_from && fallback_from !== model) {
     notes.push({
@@ -76,6 +77,12 @@ export function notesOf(metadata: MessageMetadata, nameOf: (model: string) => st
     notes.push({
       kind: "omitted",
       text: `${messages} did not fit this model's context and ${omitted_messages === 1 ? "was" : "were"} left out`,
+    });
+  }
+  if (omitted_files > 0) {
+    notes.push({
+      kind: "omitted",
+      text: `${plural(omitted_files, "earlier file")} cannot be read by this model`,
     });
   }
   return notes;

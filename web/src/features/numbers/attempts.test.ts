@@ -18,6 +18,7 @@ function call(given: Partial<Call>): Call {
     input_tokens: 1,
     output_tokens: 1,
     cache_read_input_tokens: null,
+    cache_write_input_tokens: null,
     reasoning_output_tokens: null,
     usage_estimated: false,
     cost_usd: null,

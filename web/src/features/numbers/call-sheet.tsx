@@ -60,6 +60,9 @@ function Details({ call }: { call: Call }) {
             {call.cache_read_input_tokens
               ? `, ${formatCount(call.cache_read_input_tokens)} from cache`
               : ""}
+            {call.cache_write_input_tokens
+              ? `, ${formatCount(call.cache_write_input_tokens)} to cache`
+              : ""}
           </Row>
           <Row name="Tokens out">
             {about}

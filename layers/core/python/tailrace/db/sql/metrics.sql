@@ -34,7 +34,7 @@ ORDER BY requests DESC, provider_name, request_model
 SELECT
     id, started_at, kind, status, error_type, provider_name, request_model, response_model,
     duration, time_to_first_chunk, input_tokens, output_tokens, cache_read_input_tokens,
-    reasoning_output_tokens, usage_estimated, cost_usd, unpriced, finish_reasons,
+    cache_write_input_tokens, reasoning_output_tokens, usage_estimated, cost_usd, unpriced, finish_reasons,
     conversation_id, input_preview, output_preview, attempts, fallback_from,
     coalesce(metadata -> 'failed_attempts', '[]') AS failed_attempts,
     coalesce((metadata ->> 'omitted_messages')::integer, 0) AS omitted_messages
