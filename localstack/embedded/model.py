@@ -92,7 +92,8 @@ def find(environment: Mapping[str, str]) -> Found | None:
 def _find_hosted(hosted: _Hosted, environment: Mapping[str, str]) -> Found | None:
     name = hosted.provider
     for variable in hosted.variables:
-        if not (key := environment.get(variable)):
+        # A key that was read from a file may end in a line break.
+        if not (key := environment.get(variable, "").strip()):
             continue
         base_url = environment.get("OPENAI_BASE_URL") if name == "openai" else None
         provider = ProviderSettings(

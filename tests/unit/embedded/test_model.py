@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from pydantic import SecretStr
 
 from localstack.embedded.model import find, ollama_address
 from localstack.embedded.process import StackError
@@ -66,6 +67,12 @@ def test_another_server_behind_openais_variables_is_called_as_what_it_is() -> No
     assert found is not None
     (provider,) = found.providers
     assert (provider.kind, provider.base_url) == ("openai_compatible", "http://box:8000/v1")
+
+
+def test_a_key_from_a_file_may_end_in_a_line_break() -> None:
+    found = find(_NOBODY | {"ANTHROPIC_API_KEY": "sk-secret\n"})
+    assert found is not None
+    assert found.providers[0].api_key == SecretStr("sk-secret")
 
 
 def test_everything_that_is_found_is_offered() -> None:

@@ -39,6 +39,14 @@ def _providers(**changes: object) -> str:
         ({"providers": "[{hunter2"}, "TAILRACE_PROVIDERS: not valid JSON"),
         ({"providers": _providers(name="Has Space")}, "TAILRACE_PROVIDERS (0.name): String should"),
         ({"providers": _providers(base_url="hunter2")}, "TAILRACE_PROVIDERS (0.base_url): String"),
+        (
+            {"providers": _providers(base_url="http://u:hunter2@box/v1")},
+            "TAILRACE_PROVIDERS (0.base_url): String",
+        ),
+        (
+            {"providers": _providers(api_key="sk-hunter2\n")},
+            "TAILRACE_PROVIDERS (0.api_key): Value error, must be printable ASCII",
+        ),
         ({"providers": _providers(colour="red")}, "TAILRACE_PROVIDERS (0.colour): Extra inputs"),
         ({"providers": _providers(kind="hal")}, "TAILRACE_PROVIDERS (local.kind): must be one of"),
         ({"providers": _providers(base_url=None)}, "TAILRACE_PROVIDERS (local.base_url): is requ"),
@@ -59,6 +67,15 @@ def test_a_bad_setting_is_one_line(
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://[::1]:8000", "https://gate.example/accounts/1/@cf/v1", "http://box:1/v1/"]
+)
+def test_an_address_may_have_any_path(monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
+    settings = _load(monkeypatch, providers=_providers(base_url=base_url))
+
+    assert settings.providers[0].base_url == base_url
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

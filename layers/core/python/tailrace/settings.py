@@ -4,6 +4,7 @@ A bad setting stops the start with one line that names it, the shape of what it 
 allowed; the value itself is never shown, since it may be a secret.
 """
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -50,7 +51,8 @@ class ProviderSettings(BaseModel):
         Adapter, a key of `tailrace.providers.registry.KINDS`.
     base_url
         Root of the API, version included where the API has it in its path, such as
-        ``http://127.0.0.1:11434/v1``; most kinds know their own.
+        ``http://127.0.0.1:11434/v1``; most kinds know their own. It holds no credentials, since
+        it is no secret.
     api_key
         Sent to ``base_url`` alone.
     project, location
@@ -67,7 +69,7 @@ class ProviderSettings(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")
     kind: str
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
     api_key: SecretStr | None = None
     project: str | None = None
     location: str | None = None
@@ -76,6 +78,14 @@ class ProviderSettings(BaseModel):
     connect_timeout: float = Field(default=5.0, gt=0, le=60)
     first_chunk_timeout: float = Field(default=60.0, gt=0, le=600)
     chunk_timeout: float = Field(default=30.0, gt=0, le=600)
+
+    @field_validator("api_key")
+    @classmethod
+    def _fit_for_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        # Whoever refuses a header for the line break of a key from a file quotes the key.
+        if key is not None and not re.fullmatch(r"[\x21-\x7e]*", key.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces or line breaks")
+        return key
 
     @field_validator("models", mode="before")
     @classmethod
