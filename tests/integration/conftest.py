@@ -26,7 +26,7 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
         name="local",
         kind="openai_compatible",
         base_url=model_server.base_url,
-        models=(ModelSettings(name="m", context_window=100_000),),
+        models=(ModelSettings(name="m", context_window=100_000, capabilities=frozenset()),),
         first_chunk_timeout=5,
         chunk_timeout=5,
     )

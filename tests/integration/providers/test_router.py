@@ -35,7 +35,7 @@ def _provider(name: str, server: ModelServer, **fields: Any) -> ProviderSettings
         name=name,
         kind="openai_compatible",
         base_url=server.base_url,
-        models=(ModelSettings(name="m", context_window=1000),),
+        models=(ModelSettings(name="m", context_window=1000, capabilities=frozenset()),),
         **fields,
     )
 

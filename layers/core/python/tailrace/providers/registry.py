@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from tailrace.problems import invalid
-from tailrace.providers.base import ModelInfo, Provider, ProviderError
+from tailrace.providers.base import ErrorType, ModelInfo, Provider, ProviderError
 from tailrace.settings import ModelSettings, ProviderSettings, Settings, SettingsError
 
 
@@ -35,8 +35,13 @@ KINDS = {
 # again only for a model that it does not find.
 _FRESH = 30.0
 _USABLE = 600.0
-# Seconds a call waits for a list that only tells it more of a model it knows.
+# Seconds a list may take, and those a call waits for one that only tells it more of a model it
+# knows.
+_LIST_TIMEOUT = 10.0
 _PATIENCE = 2.0
+
+# What tells that a provider has no list for us, rather than that it cannot be called.
+_UNLISTED: frozenset[ErrorType] = frozenset({"not_found", "permission", "invalid_request"})
 
 _NO_SUCH_MODEL = "No such model. GET /api/models lists those on offer."
 
@@ -93,6 +98,7 @@ class Providers:
         self._fallbacks = settings.fallbacks
         self._adapters: dict[str, Provider] = {}
         self._listings: dict[str, _Listing] = {}
+        self._asking: dict[str, asyncio.Task[_Listing]] = {}
         for provider in settings.providers:
             _check(provider)
         for name in ("default_model", "title_model"):
@@ -151,6 +157,8 @@ class Providers:
 
     async def close(self) -> None:
         """Close every adapter in use."""
+        for asking in self._asking.values():
+            asking.cancel()
         for adapter in self._adapters.values():
             await adapter.close()
 
@@ -160,14 +168,15 @@ class Providers:
         if configured:
             if model not in configured:
                 return None
-            if configured[model].context_window is not None:
-                return _merged(configured[model], None)
+            given = configured[model]
+            if given.context_window is not None and given.capabilities is not None:
+                return _merged(given, None)
             try:
                 async with asyncio.timeout(_PATIENCE):
                     listing = await self._listing(settings.name, _USABLE)
             except TimeoutError:
-                return _merged(configured[model], None)
-            return _merged(configured[model], listing.models.get(model))
+                return _merged(given, None)
+            return _merged(given, listing.models.get(model))
         listing = await self._listing(settings.name, _USABLE)
         if model not in listing.models:
             listing = await self._listing(settings.name, _FRESH)
@@ -182,8 +191,9 @@ class Providers:
         listing = _Listing(0.0, {}, None)
         if reason is None:
             listing = await self._listing(name, _FRESH)
-            if listing.error is not None:
-                reason = listing.error.sentence
+            error = listing.error
+            if error is not None and not (settings.models and error.type in _UNLISTED):
+                reason = error.sentence
         if settings.models:
             infos = [_merged(model, listing.models.get(model.name)) for model in settings.models]
         else:
@@ -201,13 +211,24 @@ class Providers:
             max_age = min(max_age, _FRESH) if last.error is not None else max_age
             if time.monotonic() - last.asked_at <= max_age:
                 return last
+        if name not in self._asking:
+            self._asking[name] = asyncio.create_task(self._ask(name))
+            self._asking[name].add_done_callback(lambda _: self._asking.pop(name))
+        # One question for all who wait; who gives up waiting leaves the answer to the next.
+        return await asyncio.shield(self._asking[name])
+
+    async def _ask(self, name: str) -> _Listing:
+        last = self._listings.get(name)
+        models, error = last.models if last else {}, None
         try:
-            models = {info.name: info for info in await self._adapter(name).models()}
-            listing = _Listing(time.monotonic(), models, None)
-        except ProviderError as error:
-            listing = _Listing(time.monotonic(), last.models if last else {}, error)
-        self._listings[name] = listing
-        return listing
+            async with asyncio.timeout(_LIST_TIMEOUT):
+                models = {info.name: info for info in await self._adapter(name).models()}
+        except TimeoutError:
+            error = ProviderError("timeout", f"no list of models within {_LIST_TIMEOUT:g} s")
+        except ProviderError as failure:
+            error = failure
+        self._listings[name] = _Listing(time.monotonic(), models, error)
+        return self._listings[name]
 
     def _adapter(self, name: str) -> Provider:
         if name not in self._adapters:
