@@ -139,6 +139,21 @@ async def test_an_earlier_turn_goes_back_as_it_came(provider, model_server) -> N
     ]
 
 
+async def test_reasoning_that_led_nowhere_is_left_out(provider, model_server) -> None:
+    model_server.script = _answer
+    thought = {"openai": {"itemId": "rs_1", "reasoningEncryptedContent": "gA"}}
+    stopped = PromptMessage("assistant", (TextPart("Let me see."), ReasoningPart("Hm", thought)))
+
+    await _collect(
+        provider, ModelRequest("gpt-5.1", [stopped, PromptMessage.of_text("user", "So?")], 50)
+    )
+
+    assert model_server.exchanges[0].body["input"] == [
+        {"role": "assistant", "content": "Let me see."},
+        {"role": "user", "content": [{"type": "input_text", "text": "So?"}]},
+    ]
+
+
 async def test_events_cut_anywhere_are_put_together(provider, model_server) -> None:
     for cut in range(len(DONE)):
 

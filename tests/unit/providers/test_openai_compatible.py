@@ -97,6 +97,28 @@ async def test_reasoning_is_kept_apart_from_text(provider, model_server, name) -
     ]
 
 
+async def test_the_end_of_reasoning_and_the_start_of_an_answer_may_come_as_one(
+    provider, model_server
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.send_chunk({"choices": [{"delta": {"reasoning": "I kn"}}]})
+        await exchange.send_chunk({"choices": [{"delta": {"reasoning": "ow.", "content": "Y"}}]})
+        await exchange.send_text("es")
+        await exchange.finish()
+
+    model_server.script = script
+
+    deltas = await _collect(provider)
+
+    assert [d for d in deltas if isinstance(d, ReasoningDelta | TextDelta)] == [
+        ReasoningDelta("I kn"),
+        ReasoningDelta("ow."),
+        TextDelta("Y"),
+        TextDelta("es"),
+    ]
+
+
 async def test_cached_and_reasoning_tokens_are_part_of_the_totals(provider, model_server) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.begin_stream()

@@ -175,6 +175,9 @@ def _items(message: PromptMessage) -> list[dict[str, Any]]:
                     "summary": [{"type": "summary_text", "text": part.text}] if part.text else [],
                 }
             )
+    # A turn that was stopped while the model thought ends in reasoning, which the API refuses.
+    while items and items[-1].get("type") == "reasoning":
+        items.pop()
     return items
 
 

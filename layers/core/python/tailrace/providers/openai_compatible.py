@@ -265,18 +265,18 @@ class _ChunkDecoder:
             deltas.append(ResponseStart(chunk.id, chunk.model))
         for choice in chunk.choices or ():
             delta = choice.delta
-            if delta is None:
-                pass
-            elif delta.content:
-                if self._think is None:
-                    deltas.append(TextDelta(delta.content))
-                else:
-                    self._split(delta.content, deltas)
-            elif delta.reasoning_content or delta.reasoning:
-                deltas.append(ReasoningDelta(delta.reasoning_content or delta.reasoning or ""))
-            elif delta.refusal:
-                self._refused = True
-                deltas.append(TextDelta(delta.refusal))
+            if delta is not None:
+                # vLLM tells the end of the reasoning and the start of the answer in one.
+                if reasoning := delta.reasoning_content or delta.reasoning:
+                    deltas.append(ReasoningDelta(reasoning))
+                if delta.content:
+                    if self._think is None:
+                        deltas.append(TextDelta(delta.content))
+                    else:
+                        self._split(delta.content, deltas)
+                elif delta.refusal:
+                    self._refused = True
+                    deltas.append(TextDelta(delta.refusal))
             if choice.finish_reason:
                 self._finish(choice.finish_reason, deltas)
         if chunk.usage is not None:
