@@ -191,6 +191,41 @@ async def test_what_the_api_refuses_of_earlier_turns_is_left_out(provider, model
     assert "additionalModelRequestFields" not in body
 
 
+@pytest.mark.parametrize("data", ["a", 7, {}])
+async def test_hidden_reasoning_that_is_none_is_left_out(provider, model_server, data) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(HEAD)
+        await exchange.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(END), END))
+
+    model_server.script = script
+    thought = ReasoningPart("", {"bedrock": {"redactedData": data}})
+    answer = PromptMessage("assistant", (thought, TextPart("Yes.")))
+
+    await _collect(provider, _request(answer, PromptMessage.of_text("user", "Sure?")))
+
+    assert model_server.exchanges[0].body["messages"][0]["content"] == [{"text": "Yes."}]
+
+
+async def test_questions_to_a_silent_server_hold_up_nobody_else(model_server) -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.client_closed.wait()
+
+    model_server.script = silent
+    provider = _adapter(model_server.base_url.removesuffix("/v1"), first_chunk_timeout=2)
+    try:
+        asked = [asyncio.create_task(provider.count_tokens(HI)) for _ in range(40)]
+        async with asyncio.timeout(5):
+            while not model_server.exchanges:
+                await asyncio.sleep(0.01)
+        # The event loop looks names up in threads as well.
+        async with asyncio.timeout(0.5):
+            await asyncio.to_thread(int)
+        failures = await asyncio.gather(*asked, return_exceptions=True)
+        assert {getattr(failure, "type", None) for failure in failures} == {"timeout"}
+    finally:
+        await provider.close()
+
+
 async def test_a_model_without_a_cache_gets_no_mark_of_one(provider, model_server) -> None:
     model_server.script = play("bedrock", "plain")
 

@@ -10,6 +10,7 @@ import base64
 import re
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -71,6 +72,8 @@ _DOCUMENTS = {
     "text/html": "html",
     "text/markdown": "md",
 }
+# Questions beside streams that are asked at the same time.
+_AT_ONCE = 4
 _CACHE_POINT = {"cachePoint": {"type": "default"}}
 
 _REASONS = {
@@ -114,6 +117,8 @@ class Bedrock:
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
         self._pools = pools_of(settings.connect_timeout)
+        # Threads of our own: the event loop's, held by silence, would look up no names for others.
+        self._threads = ThreadPoolExecutor(_AT_ONCE)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
         arguments = {
@@ -152,6 +157,7 @@ class Bedrock:
             raise
 
     async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._pools.clear()
         for client in self._clients.values():
             client.close()
@@ -221,7 +227,7 @@ class Bedrock:
 
         try:
             async with asyncio.timeout(limit):
-                return await asyncio.to_thread(run)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, run)
         except TimeoutError:
             raise ProviderError("timeout", f"no answer within {limit:g} s") from None
 
@@ -351,8 +357,10 @@ def _blocks(part: PromptPart, names: set[str]) -> Iterator[dict[str, Any]]:
             said = {"text": part.text, "signature": metadata["signature"]}
             yield {"reasoningContent": {"reasoningText": said}}
         elif "redactedData" in metadata:
-            data = base64.b64decode(metadata["redactedData"])
-            yield {"reasoningContent": {"redactedContent": data}}
+            # A guest's browser may send anything.
+            with suppress(TypeError, ValueError):
+                data = base64.b64decode(metadata["redactedData"])
+                yield {"reasoningContent": {"redactedContent": data}}
     elif part.media_type in _IMAGES:
         yield {"image": {"format": _IMAGES[part.media_type], "source": {"bytes": part.data}}}
     elif part.media_type in _DOCUMENTS or part.media_type.startswith("text/"):
