@@ -1,5 +1,6 @@
 """Models as a chat meets them: fallbacks, files, reasoning that is taken back, a full context."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -49,7 +50,10 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
     return settings.model_copy(
         update={
             "providers": (*settings.providers, claude, keyless, discovered),
-            "fallbacks": {"scripted/error": ("keyless/gpt-5-mini", "scripted/echo")},
+            "fallbacks": {
+                "scripted/error": ("keyless/gpt-5-mini", "scripted/echo"),
+                "scripted/too-long": ("scripted/small",),
+            },
             "model_attempts": 2,
             "system_prompt": "Be brief.",
         }
@@ -142,6 +146,65 @@ async def test_a_fallback_answers_and_everybody_is_told(
     assert [f["request_model"] for f in listed["failed_attempts"]] == ["error", "error"]
 
 
+async def test_the_event_has_every_attempt_though_nobody_answered(
+    user: ChatClient, database: Database, services: Services
+) -> None:
+    async with user.chat("word " * 300, model="scripted/too-long") as stream:
+        await stream.rest()
+
+    assert "error" in stream.types
+    await ingest(services)
+    row = (await database.rows("SELECT * FROM inference_log WHERE kind = 'chat'"))[0]
+    assert (row["status"], row["fallback_from"], row["attempts"]) == ("error", None, 1)
+    assert [
+        (failed["request_model"], failed["error_type"])
+        for failed in row["metadata"]["failed_attempts"]
+    ] == [("too-long", "context_length"), ("small", "context_length")]
+
+
+@pytest.mark.parametrize(
+    "thought", [None, {"type": "redacted_thinking", "data": "aGlkZGVu"}], ids=["silent", "hidden"]
+)
+async def test_what_was_told_of_tokens_counts_though_nothing_was_said(
+    user: ChatClient,
+    model_server: ModelServer,
+    database: Database,
+    services: Services,
+    thought: dict[str, Any] | None,
+) -> None:
+    thinking = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        usage = {"input_tokens": 20, "cache_read_input_tokens": 100, "output_tokens": 3}
+        message = {"id": "msg_1", "model": "claude-opus-4-8", "usage": usage}
+        await exchange.send(_sse({"type": "message_start", "message": message}))
+        if thought is not None:
+            await exchange.send(_sse({"type": "content_block_start", "content_block": thought}))
+        await asyncio.sleep(0.1)
+        thinking.set()
+        await exchange.client_closed.wait()
+
+    model_server.script = script
+    conversation_id = uuid4()
+    asked = {"conversation_id": conversation_id, "model": "anthropic/claude-opus-4-8"}
+    async with user.chat("Is it?", **asked) as stream:
+        await asyncio.wait_for(thinking.wait(), 5)
+        await user.stop(conversation_id)
+        await stream.rest()
+
+    await ingest(services)
+    row = (await database.rows("SELECT * FROM inference_log WHERE kind = 'chat'"))[0]
+    assert row["status"] == "cancelled"
+    assert (row["input_tokens"], row["cache_read_input_tokens"], row["output_tokens"]) == (
+        120,
+        100,
+        3,
+    )
+    assert row["usage_estimated"] is True
+    assert row["cost_usd"] is not None
+
+
 async def test_a_thought_is_kept_with_its_signature_and_sent_back(
     user: ChatClient, model_server: ModelServer, database: Database, services: Services
 ) -> None:
@@ -185,6 +248,7 @@ async def test_a_picture_and_a_document_reach_the_model_and_stay_with_their_mess
     body = {"id": str(conversation_id), "message": message, "model": "anthropic/claude-opus-4-8"}
 
     response = await user.http.post("/api/chat", json=body)
+    model_server.script = answer("A dot.")
     async with user.chat("And now?", conversation_id=conversation_id) as stream:
         await stream.rest()
 
@@ -197,6 +261,10 @@ async def test_a_picture_and_a_document_reach_the_model_and_stay_with_their_mess
     # The default model reads neither: it is told that something was there.
     later = model_server.exchanges[-1].body["messages"][1]["content"]
     assert "dot.png: not shown" in json.dumps(later)
+    told = next(f for f in stream.frames if f.type == "message-metadata")
+    assert told.part["messageMetadata"]["omitted_files"] == 2
+    answered = (await user.conversation(conversation_id))["messages"][-1]
+    assert answered["metadata"]["omitted_files"] == 2
 
 
 async def test_a_guests_picture_and_thoughts_come_from_the_browser(

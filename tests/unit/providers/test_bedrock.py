@@ -207,16 +207,17 @@ async def test_hidden_reasoning_that_is_none_is_left_out(provider, model_server,
 
 
 async def test_questions_to_a_silent_server_hold_up_nobody_else(model_server) -> None:
+    silence = asyncio.Event()
+
     async def silent(exchange: Exchange) -> None:
+        silence.set()
         await exchange.client_closed.wait()
 
     model_server.script = silent
     provider = _adapter(model_server.base_url.removesuffix("/v1"), first_chunk_timeout=2)
     try:
         asked = [asyncio.create_task(provider.count_tokens(HI)) for _ in range(40)]
-        async with asyncio.timeout(5):
-            while not model_server.exchanges:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(silence.wait(), 5)
         # The event loop looks names up in threads as well.
         async with asyncio.timeout(0.5):
             await asyncio.to_thread(int)

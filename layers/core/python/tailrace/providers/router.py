@@ -25,6 +25,7 @@ from tailrace.providers.base import (
     ProviderError,
     ReasoningDelta,
     TextDelta,
+    Usage,
 )
 from tailrace.providers.health import Health
 from tailrace.providers.registry import Choice
@@ -82,6 +83,8 @@ class Route:
         The model that answers; the one asked for as long as none does.
     failed
         What was tried in vain, in order.
+    told
+        The last usage that an attempt told before it ended without content.
     """
 
     def __init__(self, candidates: Sequence[Choice]) -> None:
@@ -89,6 +92,7 @@ class Route:
         self.asked = self.choice = candidates[0]
         self.failed: list[FailedAttempt] = []
         self.calls = 0
+        self.told: Usage | None = None
 
     @property
     def attempts(self) -> int:
@@ -105,6 +109,10 @@ class Route:
         self.failed.append(
             FailedAttempt(choice.provider.name, choice.model, error_type, round(duration, 3))
         )
+
+    def note_usage(self, deltas: list[Delta]) -> None:
+        """Keep what was told of tokens by an attempt that ended here."""
+        self.told = next((d for d in reversed(deltas) if isinstance(d, Usage)), self.told)
 
 
 #: Makes the request for one candidate, whose context window and abilities are its own.
@@ -224,9 +232,11 @@ class Router:
                     if any(isinstance(delta, _CONTENT) for delta in deltas):
                         return _resumed(early, stream)
         except TimeoutError:
+            route.note_usage(early)
             await stream.aclose()
             raise ProviderError("timeout", f"no chunk within {limit:.3g} s") from None
         except BaseException:
+            route.note_usage(early)
             await stream.aclose()
             raise
         raise ProviderError("incomplete", "the stream ended without a chunk")

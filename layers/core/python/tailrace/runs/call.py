@@ -132,8 +132,9 @@ class Call:
         if told is not None and whole and self.finish is not None:
             return told, False
         if self._fitted is None or (self.finish is None and self._first is None):
-            # Nothing came back: nothing is known to have been read.
-            return Usage(), False
+            # Nothing came back: what was not told is not known to have been read.
+            told = told or self.route.told
+            return told or Usage(), told is not None
         reasoned = context.estimate_text("".join(self.reasoning))
         estimated = Usage(
             input_tokens=context.estimate(self._fitted.request),
@@ -148,9 +149,16 @@ class Call:
         return msgspec.structs.replace(estimated, **known), True
 
     @property
-    def omitted_messages(self) -> int:
-        """Earlier messages that the model's context window had no room for."""
-        return self._fitted.omitted_messages if self._fitted else 0
+    def omitted(self) -> dict[str, int]:
+        """Earlier messages and files that the model did not get, by name, where there are any."""
+        fitted = self._fitted
+        if fitted is None:
+            return {}
+        counts = {
+            "omitted_messages": fitted.omitted_messages,
+            "omitted_files": fitted.omitted_files,
+        }
+        return {name: count for name, count in counts.items() if count}
 
     @property
     def duration(self) -> float:
@@ -207,14 +215,9 @@ class Call:
     def _details(self) -> dict[str, Any]:
         """Return what the event tells besides: what was tried in vain, what was left out."""
         details: dict[str, Any] = {"provider_kind": self.route.choice.kind}
-        if self.route.fallback_from or self.route.calls > 1:
+        if self.route.fallback_from or self.route.calls > 1 or len(self.route.failed) > 1:
             details["failed_attempts"] = msgspec.to_builtins(self.route.failed)
-        if self._fitted is not None:
-            if self._fitted.omitted_messages:
-                details["omitted_messages"] = self._fitted.omitted_messages
-            if self._fitted.omitted_files:
-                details["omitted_files"] = self._fitted.omitted_files
-        return details
+        return details | self.omitted
 
     def _observe(self, deltas: list[Delta]) -> None:
         chunks = 0

@@ -303,12 +303,11 @@ class Run:
 
     def _tell_who_answers(self) -> None:
         """Tell the reader at once what differs from what was asked for."""
-        route, omitted = self.call.route, self.call.omitted_messages
+        route, omitted = self.call.route, self.call.omitted
         self._metadata["model"] = route.choice.id
         if route.fallback_from:
             self._metadata["fallback_from"] = route.fallback_from
-        if omitted:
-            self._metadata["omitted_messages"] = omitted
+        self._metadata |= omitted
         if route.fallback_from or omitted:
             self._emit({"type": "message-metadata", "messageMetadata": self._metadata})
 
