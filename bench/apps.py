@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -21,11 +21,13 @@ from typing import Any
 
 import uvicorn
 
-from bench.streams import HOST
+from bench.streams import HOST, MAX_TOKENS
 
 # Nothing is signed in or paid with these.
 KEY = "bench"
 REGION = "eu-central-1"
+# As a function's role has them.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
 # What follows the server's address in the ``base_url`` of each kind.
 PATHS = {
     "anthropic": "",
@@ -34,6 +36,21 @@ PATHS = {
     "gemini": "",
     "bedrock": "",
 }
+
+
+def provider_settings(url: str, kind: str, models: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the settings of a provider that calls the model server at a URL."""
+    return {
+        "name": "mock",
+        "kind": kind,
+        "base_url": url + PATHS[kind],
+        **({"region": REGION} if kind == "bedrock" else {"api_key": KEY}),
+        # All is told, so that the model server is asked for answers alone.
+        "models": [
+            {"name": model, "context_window": 2 * MAX_TOKENS, "capabilities": []}
+            for model in models
+        ],
+    }
 
 
 # --- The limit, and all of Tailrace --------------------------------------------------------------
@@ -80,11 +97,8 @@ def adapter(url: str, kind: str) -> Any:
     from tailrace.settings import ProviderSettings
 
     module, _, name = KINDS[kind].adapter.partition(":")
-    key = None if kind == "bedrock" else KEY
-    settings = {"name": "mock", "kind": kind, "base_url": url + PATHS[kind], "api_key": key}
-    provider = getattr(import_module(module), name)(
-        ProviderSettings.model_validate({**settings, "region": REGION})
-    )
+    settings = ProviderSettings.model_validate(provider_settings(url, kind))
+    provider = getattr(import_module(module), name)(settings)
 
     async def frames(model: str, max_tokens: int) -> AsyncIterator[bytes]:
         request = ModelRequest(model, [PromptMessage.of_text("user", "Hi")], max_tokens)

@@ -1,9 +1,10 @@
 """A cold start of the chat function, from its process's first moment, beside a bare handler.
 
-Run by ``make bench`` or ``python -m bench.coldstart``. The function is the packed one, built for
-this machine, with its layers; the Runtime API is the tests'. The request waits before the process
-is started, as it does on Lambda. Lambda's own work (fetching and unpacking the code, booting the
-sandbox) is outside of what can be measured here. Prints Markdown tables.
+The chat function starts with one provider configured, each kind in turn, before the model server
+of `bench.model_server`. Run by ``make bench`` or ``python -m bench.coldstart``. The function is the
+packed one, built for this machine, with its layers; the Runtime API is the tests'. The request
+waits before the process is started, as it does on Lambda. Lambda's own work (fetching and unpacking
+the code, booting the sandbox) is outside of what can be measured here. Prints Markdown tables.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from bench.apps import CREDENTIALS, PATHS, provider_settings
+from bench.streams import model_server
 from localstack.embedded.postgres import Postgres
 from localstack.embedded.valkey import Valkey
 from tailrace.db.migrate import migrate
@@ -30,7 +33,6 @@ from tests.acceptance.aws.conftest import recorded
 from tests.acceptance.aws.function import PYTHON, Function, build, stock_runtime
 from tests.acceptance.aws.runtime_api import RuntimeApi
 from tests.support.chat_client import user_message
-from tests.support.model_server import ModelServer
 
 _BARE = """
 def handler(event, context):
@@ -49,27 +51,31 @@ async def app(scope, receive, send):
 
 handler = StreamingHandler(app)
 """
-_OFFENDERS = 12
+_OFFENDERS = 16
+_MODEL = "burst-20"
+# The kind that needs no SDK.
+_PLAIN = "openai_compatible"
 
 # Own time, time with what it imports in turn, name: https://docs.python.org/3/using/cmdline.html
 _IMPORT = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", re.MULTILINE)
 
 
 class Case(NamedTuple):
-    """One way to start: folders as in `Function`, and the bytes that end the measurement."""
+    """One way to start: folders as in `Function`, and the kind of provider configured, if any."""
 
     name: str
     opt: Path
     task: Path
-    stock: Path | None
-    until: bytes
+    stock: Path | None = None
+    kind: str | None = None
 
 
 class Start(NamedTuple):
-    """Seconds from the start of the process to the end of its init, and to its first byte."""
+    """Seconds from the start of the process to the end of its init, its first byte and word."""
 
     init: float
     first_byte: float
+    first_word: float | None = None
 
 
 async def start(case: Case, environment: dict[str, str], event: Any) -> Start:
@@ -81,10 +87,15 @@ async def start(case: Case, environment: dict[str, str], event: Any) -> Start:
         async with Function(api, case.opt, case.task, log, environment, case.stock):
             await api.ready.wait()
             init = time.perf_counter() - began
+            first_byte = None
             async for chunk in invocation.chunks():
-                if case.until in chunk:
+                if case.kind is None and b"bare" in chunk:
                     return Start(init, time.perf_counter() - began)
-    raise RuntimeError(f"{case.name} never sent {case.until!r}; see {log}")
+                if first_byte is None and b'"type":"start"' in chunk:
+                    first_byte = time.perf_counter() - began
+                if first_byte is not None and b'"type":"text-delta"' in chunk:
+                    return Start(init, first_byte, time.perf_counter() - began)
+    raise RuntimeError(f"{case.name} never answered; see {log}")
 
 
 def cases(folder: Path) -> list[Case]:
@@ -101,15 +112,17 @@ def cases(folder: Path) -> list[Case]:
         (folder / name / "handler.py").write_text(source)
     bare_opt = folder / "bare-opt"
     build("RuntimeLayer", bare_opt)
-    plain = shutil.copytree(opt, folder / "plain-opt")
-    for cache in plain.rglob("__pycache__"):
-        shutil.rmtree(cache)
+    plain_opt, plain_chat = folder / "plain-opt", folder / "plain-chat"
+    for packed, plain in ((opt, plain_opt), (chat, plain_chat)):
+        shutil.copytree(packed, plain, ignore=shutil.ignore_patterns("__pycache__"))
     return [
-        Case("bare handler, stock runtime", bare_opt, folder / "bare", stock, b"bare"),
-        Case("bare handler, our runtime", bare_opt, folder / "streaming", None, b"bare"),
-        Case("chat", opt, chat, None, b'"type":"start"'),
-        Case("chat, to the model's first word", opt, chat, None, b'"type":"text-delta"'),
-        Case("the same, packed without bytecode", plain, chat, None, b'"type":"text-delta"'),
+        Case("bare handler, stock runtime", bare_opt, folder / "bare", stock),
+        Case("bare handler, our runtime", bare_opt, folder / "streaming"),
+        *(Case(f"chat, {kind}", opt, chat, kind=kind) for kind in PATHS),
+        *(
+            Case(f"chat, {kind}, packed without bytecode", plain_opt, plain_chat, kind=kind)
+            for kind in (_PLAIN, "anthropic")
+        ),
     ]
 
 
@@ -124,13 +137,12 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
         postgres.create_database("bench")
         asyncio.run(migrate(postgres.url("bench")))
         yield {
+            **CREDENTIALS,
             "PYTHONDONTWRITEBYTECODE": "1",
             "TAILRACE_DATABASE_URL": postgres.url("bench"),
             "TAILRACE_REDIS_URL": valkey.url,
             "TAILRACE_SECRET_KEY": "a secret key for this benchmark alone",
-            # Nobody answers at this address; `measure` puts a model server's in its place.
-            "TAILRACE_PROVIDERS": _providers("http://127.0.0.1:9/v1"),
-            "TAILRACE_DEFAULT_MODEL": "local/m",
+            "TAILRACE_DEFAULT_MODEL": f"mock/{_MODEL}",
             "TAILRACE_GUEST_LIMIT": "1000000",
             "TAILRACE_GUEST_ADDRESS_LIMIT": "1000000",
         }
@@ -139,34 +151,33 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
         postgres.stop()
 
 
-def _providers(base_url: str) -> str:
-    provider = {"name": "local", "kind": "openai_compatible", "models": ["m"]}
-    return json.dumps([{**provider, "base_url": base_url}])
+def configured(kind: str | None, url: str) -> dict[str, str]:
+    """Return the variable that configures one provider of a kind, or none."""
+    if kind is None:
+        return {}
+    return {"TAILRACE_PROVIDERS": json.dumps([provider_settings(url, kind, [_MODEL])])}
 
 
 async def measure(
-    compared: list[Case], environment: dict[str, str], rounds: int
+    compared: list[Case], environment: dict[str, str], url: str, rounds: int
 ) -> dict[str, list[Start]]:
     """Start every case once a round, so that a slow moment of the machine hits all alike."""
     event = recorded("function_url_post")
     event["cookies"] = []
-    model = ModelServer()
-    await model.start()
-    environment = {**environment, "TAILRACE_PROVIDERS": _providers(model.base_url)}
     results: dict[str, list[Start]] = {case.name: [] for case in compared}
     for number in range(rounds + 1):
         for case in compared:
             body = {"id": str(uuid4()), "messages": [user_message("Good morning")]}
-            taken = await start(case, environment, {**event, "body": json.dumps(body)})
+            variables = environment | configured(case.kind, url)
+            taken = await start(case, variables, {**event, "body": json.dumps(body)})
             # The first round only warms the disk's cache.
             if number:
                 results[case.name].append(taken)
-    await model.stop()
     return results
 
 
-def offenders(case: Case, environment: dict[str, str]) -> list[tuple[str, float]]:
-    """Return the packages that importing a handler spends longest in, with milliseconds each."""
+def imports(case: Case, environment: dict[str, str]) -> Counter[str]:
+    """Return the microseconds that importing a handler spends in each package, and in all."""
     path = f"{case.task}:{case.opt / 'python'}"
     done = subprocess.run(
         [PYTHON, "-X", "importtime", "-c", "import handler"],
@@ -179,19 +190,39 @@ def offenders(case: Case, environment: dict[str, str]) -> list[tuple[str, float]
     for microseconds, name in _IMPORT.findall(done.stderr):
         spent[name.partition(".")[0]] += int(microseconds)
     spent["all"] = spent.total()
-    return [(name, amount / 1000) for name, amount in spent.most_common(_OFFENDERS + 1)]
+    return spent
 
 
 def table(results: dict[str, list[Start]]) -> str:
-    """Return medians as a Markdown table, with the ratio to the first row."""
-    lines = ["| function | init | first byte | to the first row |", "| --- | --- | --- | --- |"]
+    """Return medians as a Markdown table, with the first byte's ratio to the first row's."""
+    lines = [
+        "| function | init | first byte | to the first row | model's first word |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     bare = None
     for name, starts in results.items():
         init = statistics.median(taken.init for taken in starts)
         first_byte = statistics.median(taken.first_byte for taken in starts)
         bare = bare or first_byte
         cells = [name, f"{init * 1000:.0f} ms", f"{first_byte * 1000:.0f} ms"]
-        lines.append(f"| {' | '.join(cells)} | {first_byte / bare:.2f} |")
+        cells.append(f"{first_byte / bare:.2f}")
+        words = [taken.first_word for taken in starts if taken.first_word is not None]
+        cells.append(f"{statistics.median(words) * 1000:.0f} ms" if words else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def imports_table(spent: dict[str, Counter[str]]) -> str:
+    """Return as a Markdown table what takes longest to import with each kind, in milliseconds."""
+    lines = [f"| imported by chat, ms | {' | '.join(spent)} |", f"| --- |{' ---: |' * len(spent)}"]
+    longest: Counter[str] = Counter()
+    for times in spent.values():
+        longest |= times
+    for package, _ in longest.most_common(_OFFENDERS):
+        cells = (
+            f"{times[package] / 1000:.0f}" if package in times else "" for times in spent.values()
+        )
+        lines.append(f"| {package} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -199,13 +230,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark the cold start of the chat function.")
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as name, variables(Path(name)) as environment:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        variables(Path(name)) as environment,
+        model_server() as url,
+    ):
         compared = cases(Path(name))
-        print(table(asyncio.run(measure(compared, environment, rounds))))
-        chat = next(case for case in compared if case.name == "chat")
-        print("\n| imported by chat | ms |\n| --- | --- |")
-        for package, milliseconds in offenders(chat, environment):
-            print(f"| {package} | {milliseconds:.0f} |")
+        print(table(asyncio.run(measure(compared, environment, url, rounds))))
+        spent = {
+            case.kind: imports(case, environment | configured(case.kind, url))
+            for case in compared
+            if case.kind is not None and case.name == f"chat, {case.kind}"
+        }
+        print(f"\n{imports_table(spent)}")
 
 
 if __name__ == "__main__":

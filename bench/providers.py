@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.apps import KEY, PATHS, REGION
+from bench.apps import CREDENTIALS, KEY, PATHS, REGION
 from bench.streams import (
     HOST,
     MAX_TOKENS,
@@ -56,8 +56,7 @@ LITELLM_HEADER = f"authorization: Bearer {LITELLM_KEY}"
 # All that the processes have of the environment, so that nothing else of it bends a client.
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
-    "AWS_ACCESS_KEY_ID": KEY,
-    "AWS_SECRET_ACCESS_KEY": KEY,
+    **CREDENTIALS,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import httpx
 
+from bench.apps import provider_settings
 from bench.streams import (
     HOST,
     MAX_TOKENS,
@@ -51,14 +52,7 @@ def full_environment(stack: ExitStack, url: str) -> dict[str, str]:
     postgres.create_database("bench")
     asyncio.run(migrate(postgres.url("bench")))
     names = [*(f"burst-{chunks}" for chunks in CHUNKS.values()), PACED, LONG]
-    # Told the window, a call does not ask for it.
-    models = [{"name": name, "context_window": 2 * MAX_TOKENS} for name in names]
-    provider = {
-        "name": "mock",
-        "kind": "openai_compatible",
-        "base_url": f"{url}/v1",
-        "models": models,
-    }
+    provider = provider_settings(url, "openai_compatible", names)
     return {
         "TAILRACE_DATABASE_URL": postgres.url("bench"),
         "TAILRACE_REDIS_URL": valkey.url,

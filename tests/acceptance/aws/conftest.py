@@ -103,7 +103,7 @@ def environment(settings: Settings, model_server: ModelServer) -> dict[str, str]
         "kind": "openai_compatible",
         "base_url": model_server.base_url,
         # Told here, so that the first request it gets is the call.
-        "models": [{"name": "m", "context_window": 100_000}],
+        "models": [{"name": "m", "context_window": 100_000, "capabilities": []}],
     }
     return {
         "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
