@@ -249,7 +249,7 @@ async def test_a_picture_and_a_document_reach_the_model_and_stay_with_their_mess
 
     response = await user.http.post("/api/chat", json=body)
     model_server.script = answer("A dot.")
-    async with user.chat("And now?", conversation_id=conversation_id) as stream:
+    async with user.chat("And now?", conversation_id=conversation_id, model="local/m") as stream:
         await stream.rest()
 
     assert response.status_code == 200
@@ -258,7 +258,7 @@ async def test_a_picture_and_a_document_reach_the_model_and_stay_with_their_mess
     assert base64.b64decode(sent[0]["source"]["data"]) == PNG
     kept = (await user.conversation(conversation_id))["messages"][0]["parts"]
     assert kept == message["parts"]
-    # The default model reads neither: it is told that something was there.
+    # This model reads neither: it is told that something was there.
     later = model_server.exchanges[-1].body["messages"][1]["content"]
     assert "dot.png: not shown" in json.dumps(later)
     told = next(f for f in stream.frames if f.type == "message-metadata")

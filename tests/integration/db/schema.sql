@@ -1,4 +1,4 @@
-CREATE FUNCTION public.begin_turn(p_owner_id uuid, p_conversation_id uuid, p_title text, p_model text, p_client_message_id text, p_parts jsonb, p_again boolean, p_user_message_id uuid, p_answer_id uuid, p_provider_name text, p_request_model text, p_request_id text, p_input_preview text, p_started_at timestamp with time zone) RETURNS TABLE(seen boolean, is_first boolean, user_message_id uuid, answer_id uuid, status text, parts jsonb, metadata jsonb, branch jsonb)
+CREATE FUNCTION public.begin_turn(p_owner_id uuid, p_conversation_id uuid, p_title text, p_model text, p_client_message_id text, p_parts jsonb, p_again boolean, p_user_message_id uuid, p_answer_id uuid, p_provider_name text, p_request_model text, p_request_id text, p_input_preview text, p_started_at timestamp with time zone, p_message_uuid uuid DEFAULT NULL::uuid, p_known boolean DEFAULT false, p_branches boolean DEFAULT false, p_parent text DEFAULT NULL::text, p_parent_uuid uuid DEFAULT NULL::uuid) RETURNS TABLE(refused text, seen boolean, is_first boolean, user_message_id uuid, answer_id uuid, status text, parts jsonb, metadata jsonb, branch jsonb, system_prompt text, parameters jsonb)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
@@ -6,11 +6,15 @@ DECLARE
     conversation conversations;
     question messages;
     answer messages;
+    parent uuid;
     next_sequence bigint;
 BEGIN
     SELECT * INTO conversation FROM conversations
     WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
     IF NOT FOUND THEN
+        IF p_known OR p_parent IS NOT NULL THEN
+            RETURN;
+        END IF;
         INSERT INTO conversations (id, owner_id, title, title_source, model)
         VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model)
         ON CONFLICT (id) DO NOTHING
@@ -24,22 +28,51 @@ BEGIN
             END IF;
         END IF;
     END IF;
+    IF conversation.deleted_at IS NOT NULL THEN
+        RETURN;
+    END IF;
     is_first := conversation.last_sequence = 0;
     next_sequence := conversation.last_sequence + 1;
+    system_prompt := conversation.system_prompt;
+    parameters := conversation.parameters;
     SELECT * INTO question FROM messages
     WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
-    IF FOUND THEN
+    IF NOT FOUND AND p_message_uuid IS NOT NULL THEN
+        SELECT * INTO question FROM messages
+        WHERE id = p_message_uuid AND conversation_id = p_conversation_id;
+    END IF;
+    IF question.role = 'assistant' OR (p_known AND question.id IS NULL) THEN
+        refused := 'message';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF question.id IS NOT NULL THEN
         SELECT * INTO answer FROM messages
-        WHERE parent_id = question.id ORDER BY sequence DESC LIMIT 1;
-        IF answer.status = 'streaming' OR NOT p_again THEN
-            RETURN QUERY SELECT true, is_first, question.id, answer.id,
-                                answer.status, answer.parts, answer.metadata, NULL::jsonb;
+        WHERE parent_id = question.id AND role = 'assistant' ORDER BY sequence DESC LIMIT 1;
+        IF FOUND AND (answer.status = 'streaming' OR NOT p_again) THEN
+            RETURN QUERY SELECT NULL, true, is_first, question.id, answer.id, answer.status,
+                                answer.parts, answer.metadata, NULL::jsonb, system_prompt,
+                                parameters;
             RETURN;
         END IF;
     ELSE
+        parent := conversation.active_leaf_id;
+        IF p_branches THEN
+            SELECT id INTO parent FROM messages
+            WHERE conversation_id = p_conversation_id AND client_message_id = p_parent;
+            IF NOT FOUND AND p_parent IS NOT NULL THEN
+                SELECT id INTO parent FROM messages
+                WHERE id = p_parent_uuid AND conversation_id = p_conversation_id;
+                IF NOT FOUND THEN
+                    refused := 'parent';
+                    RETURN NEXT;
+                    RETURN;
+                END IF;
+            END IF;
+        END IF;
         INSERT INTO messages
             (id, conversation_id, parent_id, sequence, role, status, parts, client_message_id)
-        VALUES (p_user_message_id, p_conversation_id, conversation.active_leaf_id, next_sequence,
+        VALUES (p_user_message_id, p_conversation_id, parent, next_sequence,
                 'user', 'complete', p_parts, p_client_message_id)
         RETURNING * INTO question;
         next_sequence := next_sequence + 1;
@@ -62,9 +95,10 @@ BEGIN
         UNION ALL
         SELECT messages.* FROM messages JOIN path ON messages.id = path.parent_id
     )
-    SELECT false, is_first, question.id, p_answer_id, 'streaming', '[]'::jsonb, '{}'::jsonb,
+    SELECT NULL, false, is_first, question.id, p_answer_id, 'streaming', '[]'::jsonb, '{}'::jsonb,
            jsonb_agg(jsonb_build_object('role', path.role, 'parts', path.parts)
-                     ORDER BY path.sequence)
+                     ORDER BY path.sequence),
+           system_prompt, parameters
     FROM path;
 END
 $$;
@@ -78,6 +112,12 @@ CREATE TABLE public.conversations (
     last_sequence bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    system_prompt text,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    pinned_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    deleted_at timestamp with time zone,
     CONSTRAINT conversations_title_source_check CHECK ((title_source = ANY (ARRAY['prompt'::text, 'model'::text, 'user'::text])))
 );
 CREATE TABLE public.inference_dead_letters (
@@ -171,6 +211,15 @@ CREATE TABLE public.inference_log_default (
     output_preview text,
     metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT inference_log_metadata_not_null NOT NULL
 );
+CREATE TABLE public.message_feedback (
+    message_id uuid NOT NULL,
+    rating text NOT NULL,
+    note text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT message_feedback_note_check CHECK ((char_length(note) <= 2000)),
+    CONSTRAINT message_feedback_rating_check CHECK ((rating = ANY (ARRAY['up'::text, 'down'::text])))
+);
 CREATE TABLE public.messages (
     id uuid NOT NULL,
     conversation_id uuid NOT NULL,
@@ -242,6 +291,8 @@ ALTER TABLE ONLY public.inference_log
     ADD CONSTRAINT inference_log_pkey PRIMARY KEY (id, started_at);
 ALTER TABLE ONLY public.inference_log_default
     ADD CONSTRAINT inference_log_default_pkey PRIMARY KEY (id, started_at);
+ALTER TABLE ONLY public.message_feedback
+    ADD CONSTRAINT message_feedback_pkey PRIMARY KEY (message_id);
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_conversation_id_client_message_id_key UNIQUE (conversation_id, client_message_id);
 ALTER TABLE ONLY public.messages
@@ -258,7 +309,10 @@ ALTER TABLE ONLY public.telemetry_outbox
     ADD CONSTRAINT telemetry_outbox_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
-CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, updated_at DESC, id DESC);
+CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (active_leaf_id);
+CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX conversations_list_idx ON public.conversations USING btree (owner_id, ((archived_at IS NOT NULL)), ((pinned_at IS NOT NULL)), updated_at, id) WHERE (deleted_at IS NULL);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
 CREATE INDEX inference_log_default_conversation_id_idx ON public.inference_log_default USING btree (conversation_id);
 CREATE INDEX inference_log_owner_idx ON ONLY public.inference_log USING btree (owner_id, started_at DESC, id DESC);
@@ -280,6 +334,8 @@ ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_active_leaf_id_fkey FOREIGN KEY (active_leaf_id) REFERENCES public.messages(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.message_feedback
+    ADD CONSTRAINT message_feedback_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.messages

@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     run_dead_after: float = Field(default=30.0, ge=1, le=3600)
     journal_ttl: int = Field(default=900, ge=10, le=86_400)
 
+    deleted_kept_for: float = Field(default=30 * 86_400, ge=0, le=10 * 366 * 86_400)
+
     session_ttl: int = Field(default=30 * 86_400, ge=60)
     guest_ttl: int = Field(default=30 * 86_400, ge=60)
     guest_limit: int = Field(default=20, ge=0)

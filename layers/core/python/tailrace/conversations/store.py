@@ -1,7 +1,7 @@
-"""Reading and writing conversations; every statement is scoped by the owner.
+"""Turns of conversations, and reading them back; every statement is scoped by the owner.
 
 Called by the chat and api applications and by runs. Functions that take a connection are steps of
-the caller's transaction.
+the caller's transaction. A message is named by the id its client gave it, or by its own.
 """
 
 from datetime import datetime
@@ -12,14 +12,25 @@ from psycopg.types.json import Jsonb
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect
-from tailrace.ids import uuid7
-from tailrace.problems import not_found
+from tailrace.ids import parse_uuid, uuid7
+from tailrace.problems import invalid, not_found
 
 _sql = queries.load("conversations")
 
 Row = dict[str, Any]
 
 _TITLE_CHARS = 80
+
+
+#: Where a page of a list begins: pinned or not, the time and the id of the row before it.
+PageKey = tuple[bool, datetime, UUID]
+
+
+class Below(NamedTuple):
+    """Where a new message goes, other than below the active leaf: below this message, or, with
+    ``None``, at the root."""
+
+    parent: str | None
 
 
 class Turn(NamedTuple):
@@ -39,6 +50,8 @@ class Turn(NamedTuple):
         stands already.
     is_first
         The turn is its conversation's first.
+    system_prompt, parameters
+        The conversation's own.
     """
 
     answer_id: UUID
@@ -46,6 +59,8 @@ class Turn(NamedTuple):
     answer: Row | None
     branch: list[Row]
     is_first: bool
+    system_prompt: str | None
+    parameters: Row
 
 
 async def begin_turn(
@@ -57,11 +72,13 @@ async def begin_turn(
     parts: list[Row],
     model: str,
     again: bool,
+    known: bool = False,
+    below: Below | None = None,
 ) -> Turn:
     """Write a user message, its empty answer and the answer's run, all or nothing.
 
-    A client message id that was seen before is the same message: its newest answer is returned,
-    or, with `again`, a new one begins beside it unless one is still under way.
+    A message id that was seen before is the same message: its newest answer is returned, or, with
+    `again`, a new one begins beside it unless one is still under way.
 
     Parameters
     ----------
@@ -73,11 +90,16 @@ async def begin_turn(
         The message as it is kept.
     model
         Catalogue id of the model, remembered with the conversation.
+    known
+        The message must have been seen before.
+    below
+        Where a new message goes; below the active leaf if nothing is said.
 
     Raises
     ------
     Problem
-        404 when the conversation is somebody else's, 503 when the database is down.
+        404 when the conversation is somebody else's or deleted, or has no such message, 422 for
+        the id of an answer, 503 when the database is down.
     """
     async with connect(pool) as connection:
         cursor = await connection.execute(
@@ -91,11 +113,20 @@ async def begin_turn(
                 "parts": Jsonb(parts),
                 "again": again,
                 "user_message_id": uuid7(),
+                "message_uuid": parse_uuid(client_message_id),
+                "known": known,
+                "branches": below is not None,
+                "parent": below.parent if below else None,
+                "parent_uuid": parse_uuid(below.parent) if below and below.parent else None,
             },
         )
         row = await cursor.fetchone()
     if row is None:
         raise not_found("conversation")
+    if row["refused"] == "parent" or (row["refused"] and known):
+        raise not_found("message")
+    if row["refused"]:
+        raise invalid("message.id", "This is the id of an answer.")
     answer = {name: row[name] for name in ("status", "parts", "metadata")}
     return Turn(
         row["answer_id"],
@@ -103,7 +134,43 @@ async def begin_turn(
         answer if row["seen"] else None,
         row["branch"] or [],
         row["is_first"],
+        row["system_prompt"],
+        row["parameters"],
     )
+
+
+async def find_question(pool: Pool, owner_id: UUID, conversation_id: UUID, message: str) -> Row:
+    """Return id and parts of the user message that a message is, or answers.
+
+    Raises
+    ------
+    Problem
+        404 when there is none of this owner, 503 when the database is down.
+    """
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["find_question"],
+            {
+                "conversation_id": conversation_id,
+                "owner_id": owner_id,
+                "message": message,
+                "message_uuid": parse_uuid(message),
+            },
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise not_found("message")
+    return row
+
+
+async def find_model(pool: Pool, owner_id: UUID, conversation_id: UUID) -> str | None:
+    """Return the model of a conversation, ``None`` when there is no such conversation yet."""
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["find_model"], {"id": conversation_id, "owner_id": owner_id}
+        )
+        row = await cursor.fetchone()
+    return row["model"] if row else None
 
 
 async def finish_message(
@@ -121,27 +188,48 @@ async def finish_message(
     )
 
 
-async def set_model_title(connection: Connection, conversation_id: UUID, title: str) -> None:
-    """Replace the title taken from the first prompt; a person's title stays."""
-    await connection.execute(_sql["set_model_title"], {"id": conversation_id, "title": title})
+async def set_model_title(connection: Connection, conversation_id: UUID, title: str) -> bool:
+    """Replace the title taken from the first prompt; false when a person's stands there."""
+    cursor = await connection.execute(
+        _sql["set_model_title"], {"id": conversation_id, "title": title}
+    )
+    return await cursor.fetchone() is not None
 
 
 async def list_page(
-    pool: Pool, owner_id: UUID, limit: int, before: tuple[datetime, UUID] | None
+    pool: Pool,
+    owner_id: UUID,
+    limit: int,
+    before: PageKey | None,
+    *,
+    archived: bool = False,
+    tag: str | None = None,
 ) -> list[Row]:
-    """Return up to `limit` conversations last used before `before`, the newest first."""
-    before_time, before_id = before or (None, None)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["list_conversations"],
-            {
-                "owner_id": owner_id,
-                "before_time": before_time,
-                "before_id": before_id,
-                "limit": limit,
-            },
-        )
-        return await cursor.fetchall()
+    """Return up to `limit` conversations that come after `before`: pinned, then last used first."""
+    return await _page(
+        pool,
+        "list_conversations",
+        before,
+        {"owner_id": owner_id, "limit": limit, "archived": archived, "tag": tag},
+    )
+
+
+async def list_deleted(
+    pool: Pool,
+    owner_id: UUID,
+    limit: int,
+    before: PageKey | None,
+    *,
+    kept_for: float,
+    tag: str | None = None,
+) -> list[Row]:
+    """Return up to `limit` conversations deleted in the last `kept_for` seconds, newest first."""
+    return await _page(
+        pool,
+        "list_deleted_conversations",
+        before,
+        {"owner_id": owner_id, "limit": limit, "kept_for": kept_for, "tag": tag},
+    )
 
 
 async def find(pool: Pool, owner_id: UUID, conversation_id: UUID) -> Row:
@@ -153,34 +241,40 @@ async def find(pool: Pool, owner_id: UUID, conversation_id: UUID) -> Row:
         404 when there is none of this owner.
     """
     async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
-        )
-        conversation = await cursor.fetchone()
-        if conversation is None:
-            raise not_found("conversation")
-        leaf_id = conversation.pop("active_leaf_id")
-        conversation["messages"] = await _branch(connection, conversation_id, leaf_id)
-        return conversation
+        return await read(connection, owner_id, conversation_id)
+
+
+async def read(connection: Connection, owner_id: UUID, conversation_id: UUID) -> Row:
+    """Do as `find` does, in the caller's transaction."""
+    conversation = await _find(connection, owner_id, conversation_id)
+    leaf_id = conversation.pop("active_leaf_id")
+    cursor = await connection.execute(
+        _sql["branch"], {"leaf_id": leaf_id, "conversation_id": conversation_id}
+    )
+    return {**conversation, "messages": await cursor.fetchall()}
 
 
 async def require(pool: Pool, owner_id: UUID, conversation_id: UUID) -> None:
     """Raise the 404 problem unless the conversation exists and is the owner's."""
     async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
-        )
-        if await cursor.fetchone() is None:
-            raise not_found("conversation")
+        await _find(connection, owner_id, conversation_id)
 
 
-async def _branch(connection: Connection, conversation_id: UUID, leaf_id: UUID | None) -> list[Row]:
-    if leaf_id is None:
-        return []
+async def _find(connection: Connection, owner_id: UUID, conversation_id: UUID) -> Row:
     cursor = await connection.execute(
-        _sql["branch"], {"leaf_id": leaf_id, "conversation_id": conversation_id}
+        _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
     )
-    return await cursor.fetchall()
+    conversation = await cursor.fetchone()
+    if conversation is None:
+        raise not_found("conversation")
+    return conversation
+
+
+async def _page(pool: Pool, statement: str, before: PageKey | None, terms: Row) -> list[Row]:
+    pinned, time, id = before or (None, None, None)
+    key = {"before_pinned": pinned, "before_time": time, "before_id": id}
+    async with connect(pool) as connection:
+        return await (await connection.execute(_sql[statement], {**terms, **key})).fetchall()
 
 
 def _title_of(text: str) -> str:

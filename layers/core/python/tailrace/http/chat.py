@@ -5,12 +5,12 @@ person waits for.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -29,8 +29,8 @@ from tailrace.runs import attachments, journal, wire
 from tailrace.runs.engine import Run, Runs
 from tailrace.runs.prompt import text_of
 from tailrace.runs.start import Asked, Repeated, start_guest_turn, start_user_turn
+from tailrace.runs.stop import request_stop
 from tailrace.services import Services
-from tailrace.valkey import UNREACHABLE
 
 _sql = queries.load("runs")
 
@@ -50,8 +50,11 @@ class _Part(msgspec.Struct, rename="camel"):
     provider_metadata: dict[str, dict[str, Any]] | None = None
 
 
+_MessageId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
+
+
 class _UIMessage(msgspec.Struct):
-    id: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
+    id: _MessageId
     role: Annotated[str, Meta(pattern=r"^(user|assistant)$")]
     parts: Annotated[list[_Part], Meta(max_length=100)]
 
@@ -65,6 +68,8 @@ class _ChatRequest(msgspec.Struct):
     model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     reasoning_effort: ReasoningEffort | None = None
     trigger: str | None = None
+    parent_id: _MessageId | UnsetType | None = UNSET
+    message_id: _MessageId | None = msgspec.field(default=None, name="messageId")
 
 
 class _StopRequest(msgspec.Struct):
@@ -139,7 +144,7 @@ class _Routes:
         run_id = _query_uuid(request, "run_id")
         after = _last_event_id(request)
         caller = await identify(self._services, request)
-        active_id = await self._active_run(caller, conversation_id)
+        active_id = await self._active_run(caller, conversation_id, run_id)
         if active_id is None and caller.kind == "user":
             await store.require(self._services.pool, caller.id, conversation_id)
         followed = run_id or active_id
@@ -159,7 +164,8 @@ class _Routes:
         caller = await identify(self._services, request)
         run_id = body.run_id or await self._active_run(caller, conversation_id)
         if run_id is not None:
-            run_id = await self._request_cancel(caller, conversation_id, run_id)
+            asked = await request_stop(self._services, caller.id, conversation_id, run_id)
+            run_id = asked[0] if asked else None
         if run_id is None:
             if caller.kind == "user":
                 await store.require(self._services.pool, caller.id, conversation_id)
@@ -173,20 +179,43 @@ class _Routes:
     async def _start_user(
         self, caller: Caller, body: _ChatRequest, request_id: str
     ) -> Run | Repeated:
+        if body.model is None:
+            body.model = await store.find_model(self._services.pool, caller.id, body.id)
+        if body.message_id is not None:
+            if body.trigger != _REGENERATE:
+                raise invalid("messageId", "An edited message is a new one, with an id of its own.")
+            if body.message is None or body.message.id != body.message_id:
+                return await self._regenerate(caller, body, body.message_id, request_id)
         field, message = _last_message(body)
         return await start_user_turn(
             self._services,
             caller,
-            await self._asked(body, field, message, request_id),
+            await self._asked(body, field, self._new_message(message, field), request_id),
             client_message_id=message.id,
             again=body.trigger == _REGENERATE,
+            below=None if body.parent_id is UNSET else store.Below(body.parent_id),
+        )
+
+    async def _regenerate(
+        self, caller: Caller, body: _ChatRequest, message_id: str, request_id: str
+    ) -> Run | Repeated:
+        """Answer a message of the conversation again; what the body has of it is not looked at."""
+        question = await store.find_question(self._services.pool, caller.id, body.id, message_id)
+        return await start_user_turn(
+            self._services,
+            caller,
+            await self._asked(body, "messageId", question["parts"], request_id),
+            client_message_id=str(question["id"]),
+            again=True,
+            known=True,
         )
 
     async def _start_guest(
         self, caller: Caller, body: _ChatRequest, request: Request, request_id: str
     ) -> Run:
         field, message = _last_message(body)
-        asked = await self._asked(body, field, message, request_id)
+        parts = self._new_message(message, field)
+        asked = await self._asked(body, field, parts, request_id)
         earlier = [
             {"role": earlier.role, "parts": self._parts_of(earlier, f"messages.{number}")}
             for number, earlier in enumerate((body.messages or [message])[:-1])
@@ -196,9 +225,8 @@ class _Routes:
         return await start_guest_turn(self._services, caller, asked, earlier=earlier)
 
     async def _asked(
-        self, body: _ChatRequest, field: str, message: _UIMessage, request_id: str
+        self, body: _ChatRequest, field: str, parts: list[dict[str, Any]], request_id: str
     ) -> Asked:
-        parts = self._new_message(message, field)
         choice = await self._providers.choose(body.model)
         for number, part in enumerate(parts):
             if part["type"] == "file":
@@ -228,32 +256,17 @@ class _Routes:
         )
         return _stream(_all_of(stored), repeated.run_id, request_id)
 
-    async def _active_run(self, caller: Caller, conversation_id: UUID) -> UUID | None:
+    async def _active_run(
+        self, caller: Caller, conversation_id: UUID, run_id: UUID | None = None
+    ) -> UUID | None:
+        """Return the newest run under way, or the one that is named if it is."""
         async with connect(self._services.pool) as connection:
             cursor = await connection.execute(
                 _sql["find_active_run"],
-                {"conversation_id": conversation_id, "owner_id": caller.id},
+                {"conversation_id": conversation_id, "owner_id": caller.id, "run_id": run_id},
             )
             row = await cursor.fetchone()
         return row["id"] if row else None
-
-    async def _request_cancel(
-        self, caller: Caller, conversation_id: UUID, run_id: UUID
-    ) -> UUID | None:
-        async with connect(self._services.pool) as connection:
-            cursor = await connection.execute(
-                _sql["request_cancel"],
-                {"id": run_id, "conversation_id": conversation_id, "owner_id": caller.id},
-            )
-            row = await cursor.fetchone()
-        if row is None:
-            return None
-        # Without Valkey a run reads the row just written.
-        with suppress(*UNREACHABLE):
-            await journal.request_cancel(
-                self._services.redis, run_id, self._services.settings.journal_ttl
-            )
-        return run_id
 
     def _new_message(self, message: _UIMessage, field: str) -> list[dict[str, Any]]:
         """Check the user's new message and return its parts as they are kept."""

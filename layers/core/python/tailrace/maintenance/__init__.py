@@ -11,6 +11,7 @@ import msgspec
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.maintenance.partitions import create_partitions
+from tailrace.maintenance.purge import purge_deleted
 from tailrace.maintenance.reaper import reap_dead_runs
 
 if TYPE_CHECKING:
@@ -34,16 +35,19 @@ class MaintainReport(msgspec.Struct):
         Events that the queue lost, sent again through the outbox.
     sessions
         Expired sessions deleted.
+    purged
+        Conversations purged, deleted long enough ago.
     """
 
     partitions: list[str]
     runs: int
     lost: int
     sessions: int
+    purged: int
 
 
 async def maintain(services: "Services") -> MaintainReport:
-    """Create partitions, close dead runs, send lost events again, delete expired sessions.
+    """Create partitions, close dead runs, send lost events again, delete what has expired.
 
     Raises
     ------
@@ -58,5 +62,9 @@ async def maintain(services: "Services") -> MaintainReport:
         )
         ended = await connection.execute(_sql["delete_expired_sessions"])
     return MaintainReport(
-        partitions=partitions, runs=runs, lost=sent.rowcount, sessions=ended.rowcount
+        partitions=partitions,
+        runs=runs,
+        lost=sent.rowcount,
+        sessions=ended.rowcount,
+        purged=await purge_deleted(services),
     )

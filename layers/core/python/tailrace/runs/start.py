@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import structs
+
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store
 from tailrace.db.pool import connect
@@ -54,7 +56,14 @@ class Asked(NamedTuple):
 
 
 async def start_user_turn(
-    services: Services, caller: Caller, asked: Asked, *, client_message_id: str, again: bool
+    services: Services,
+    caller: Caller,
+    asked: Asked,
+    *,
+    client_message_id: str,
+    again: bool,
+    known: bool = False,
+    below: store.Below | None = None,
 ) -> Run | Repeated:
     """Write a user's turn, all of it or nothing, and return its run, not yet executed.
 
@@ -64,12 +73,16 @@ async def start_user_turn(
         The id its client gave the message.
     again
         Whether a message seen before gets a new answer.
+    known
+        Whether it must have been seen before.
+    below
+        Where a new message goes; below the active leaf if nothing is said.
 
     Raises
     ------
     Problem
-        404 for somebody else's conversation, 422 for a message that the model cannot read, 503
-        when the database is down.
+        404 for somebody else's conversation or a message that it does not have, 422 for a message
+        that the model cannot read, 503 when the database is down.
     """
     call = await _call(services, caller, "chat", asked)
     turn = await store.begin_turn(
@@ -80,10 +93,13 @@ async def start_user_turn(
         parts=asked.parts,
         model=asked.choice.id,
         again=again,
+        known=known,
+        below=below,
     )
     if turn.answer is not None:
         return Repeated(turn.answer_id, turn.answer)
-    call.prepare(_request(services, asked, turn.branch))
+    request = _request(services, asked, turn.branch)
+    call.prepare(_as_arranged(request, turn.system_prompt, turn.parameters))
     return Run(
         services,
         call,
@@ -136,6 +152,22 @@ def _request(services: Services, asked: Asked, branch: list[store.Row]) -> Model
         settings.max_output_tokens,
         system=settings.system_prompt,
         reasoning_effort=asked.reasoning_effort,
+    )
+
+
+def _as_arranged(
+    request: ModelRequest, system_prompt: str | None, parameters: store.Row
+) -> ModelRequest:
+    """Apply what a conversation sets; the server's prompt stands first, and its limit holds."""
+    if not system_prompt and not parameters:
+        return request
+    prompts = [text for text in (request.system, system_prompt) if text]
+    limit = parameters.get("max_output_tokens")
+    return structs.replace(
+        request,
+        system="\n\n".join(prompts) or None,
+        max_output_tokens=min(limit or request.max_output_tokens, request.max_output_tokens),
+        reasoning_effort=request.reasoning_effort or parameters.get("reasoning_effort"),
     )
 
 

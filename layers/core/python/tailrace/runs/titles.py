@@ -48,7 +48,8 @@ async def make_title(
     Returns
     -------
     str or None
-        The title, or ``None`` when the model gave none; the title then stays as it was.
+        The title, or ``None`` when the model gave none or a person was faster; the title then
+        stays as it was.
     """
     if services.settings.title_model is not None:
         try:
@@ -85,8 +86,8 @@ async def make_title(
         status = "cancelled"
         raise
     finally:
-        await _record(services, call, status, error, title)
-    return title
+        kept = await _record(services, call, status, error, title)
+    return title if kept else None
 
 
 async def _record(
@@ -95,17 +96,21 @@ async def _record(
     status: Status,
     error: ProviderError | None,
     title: str | None,
-) -> None:
+) -> bool:
+    """Make the event safe and write the title; tell whether it was."""
     event = call.event(status, error)
     unsent = await publish(services.queue, event)
+    kept = False
     try:
         async with pipeline(services.pool) as connection:
-            if title:
-                await store.set_model_title(connection, call.conversation_id, title)
             await close_run(connection, event, unsent)
+            if title:
+                kept = await store.set_model_title(connection, call.conversation_id, title)
     except Problem:
         # The row in the ledger lets maintain record the call.
         _log.warning("title call %s could not be closed", call.id)
+        return False
+    return kept
 
 
 def _max_tokens(choice: Choice) -> int:

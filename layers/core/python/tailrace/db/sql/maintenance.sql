@@ -63,3 +63,22 @@ INSERT INTO telemetry_outbox (payload) SELECT event FROM lost
 UPDATE messages
 SET status = %(status)s, parts = %(parts)s, metadata = metadata || %(metadata)s
 WHERE id = %(id)s AND status = 'streaming'
+
+-- name: take_purgeable
+-- Deleted conversations whose time is up and whose calls are all in the log, the oldest first.
+SELECT id FROM conversations
+WHERE deleted_at <= now() - make_interval(secs => %(kept_for)s)
+  AND NOT EXISTS (SELECT FROM runs WHERE conversation_id = conversations.id)
+ORDER BY deleted_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+
+-- name: forget_conversations
+-- The calls stay, with their numbers; of the conversation they tell nothing more.
+UPDATE inference_log
+SET conversation_id = NULL, input_preview = NULL, output_preview = NULL
+WHERE conversation_id = ANY (%(ids)s)
+
+-- name: purge_conversations
+-- Messages go with them.
+DELETE FROM conversations WHERE id = ANY (%(ids)s)

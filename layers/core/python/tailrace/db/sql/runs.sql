@@ -15,17 +15,21 @@ UPDATE runs SET closed_at = now(), event = %(event)s WHERE id = %(id)s
 DELETE FROM runs WHERE id = %(id)s
 
 -- name: find_active_run
--- The newest answer under way in a conversation of this owner.
+-- The newest answer under way in a conversation of this owner, or whether one is that is named.
 SELECT id FROM runs
 WHERE conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
   AND closed_at IS NULL AND kind IN ('chat', 'guest')
+  AND (%(run_id)s::uuid IS NULL OR id = %(run_id)s)
+  AND NOT EXISTS (
+      SELECT FROM conversations WHERE id = %(conversation_id)s AND deleted_at IS NOT NULL)
 ORDER BY id DESC
 LIMIT 1
 
 -- name: request_cancel
--- Ask one run to stop.
+-- Ask one run to stop, or, if none is named, all of a conversation.
 UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
-WHERE id = %(id)s AND conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
+WHERE (%(id)s::uuid IS NULL OR id = %(id)s)
+  AND conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
   AND closed_at IS NULL AND kind IN ('chat', 'guest')
 RETURNING id
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.http import problems
-from tailrace.http.api.routes import auth, conversations, health, metrics, models
+from tailrace.http.api.routes import auth, conversations, feedback, health, messages, metrics, models
 from tailrace.problems import Problem
 from tailrace.services import Services
 
@@ -39,7 +39,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         lifespan=run_lifespan if lifespan else None,
     )
     app.state.services = services
-    for routes in (auth, conversations, models, metrics, health):
+    for routes in (auth, conversations, messages, feedback, models, metrics, health):
         app.include_router(routes.router)
     return app
 
