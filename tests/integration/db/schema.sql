@@ -102,6 +102,18 @@ BEGIN
     FROM path;
 END
 $$;
+CREATE TABLE public.api_keys (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    key_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    CONSTRAINT api_keys_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['chat'::text, 'read'::text, 'write'::text, 'metrics'::text, 'admin'::text])))
+);
 CREATE TABLE public.conversations (
     id uuid NOT NULL,
     owner_id uuid NOT NULL,
@@ -119,6 +131,23 @@ CREATE TABLE public.conversations (
     archived_at timestamp with time zone,
     deleted_at timestamp with time zone,
     CONSTRAINT conversations_title_source_check CHECK ((title_source = ANY (ARRAY['prompt'::text, 'model'::text, 'user'::text])))
+);
+CREATE TABLE public.erased_owners (
+    owner_id uuid NOT NULL,
+    erased_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE public.identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE public.imports (
+    owner_id uuid NOT NULL,
+    source text NOT NULL,
+    source_id text NOT NULL,
+    conversation_id uuid NOT NULL,
+    imported_at timestamp with time zone DEFAULT now() NOT NULL
 );
 CREATE TABLE public.inference_dead_letters (
     id bigint NOT NULL,
@@ -234,6 +263,19 @@ CREATE TABLE public.messages (
     CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
     CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'streaming'::text, 'error'::text, 'cancelled'::text, 'interrupted'::text])))
 );
+CREATE TABLE public.password_reset_requests (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL
+);
+CREATE TABLE public.password_resets (
+    token_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.runs (
     id uuid NOT NULL,
     kind text NOT NULL,
@@ -257,7 +299,23 @@ CREATE TABLE public.sessions (
     id_hash bytea NOT NULL,
     user_id uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL,
+    user_agent text
+);
+CREATE TABLE public.shares (
+    id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    token_hint text NOT NULL,
+    title text NOT NULL,
+    message_ids uuid[] NOT NULL,
+    shown_name text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT shares_message_ids_check CHECK ((cardinality(message_ids) > 0))
 );
 CREATE TABLE public.telemetry_outbox (
     id bigint NOT NULL,
@@ -275,14 +333,24 @@ ALTER TABLE public.telemetry_outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
 CREATE TABLE public.users (
     id uuid NOT NULL,
     email text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    email_verified_at timestamp with time zone,
+    disabled_at timestamp with time zone,
     CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
 );
 ALTER TABLE ONLY public.inference_log ATTACH PARTITION public.inference_log_default DEFAULT;
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.erased_owners
+    ADD CONSTRAINT erased_owners_pkey PRIMARY KEY (owner_id);
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (owner_id, source, source_id);
 ALTER TABLE ONLY public.inference_dead_letters
     ADD CONSTRAINT inference_dead_letters_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_dead_letters
@@ -299,20 +367,30 @@ ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_conversation_id_sequence_key UNIQUE (conversation_id, sequence);
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.password_reset_requests
+    ADD CONSTRAINT password_reset_requests_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.password_resets
+    ADD CONSTRAINT password_resets_pkey PRIMARY KEY (token_hash);
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id_hash);
+ALTER TABLE ONLY public.shares
+    ADD CONSTRAINT shares_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.telemetry_outbox
     ADD CONSTRAINT telemetry_outbox_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX api_keys_key_hash_key ON public.api_keys USING btree (key_hash);
+CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id, created_at, id);
 CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (active_leaf_id);
 CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_list_idx ON public.conversations USING btree (owner_id, ((archived_at IS NOT NULL)), ((pinned_at IS NOT NULL)), updated_at, id) WHERE (deleted_at IS NULL);
+CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
+CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
 CREATE INDEX inference_log_default_conversation_id_idx ON public.inference_log_default USING btree (conversation_id);
 CREATE INDEX inference_log_owner_idx ON ONLY public.inference_log USING btree (owner_id, started_at DESC, id DESC);
@@ -320,25 +398,47 @@ CREATE INDEX inference_log_default_owner_id_started_at_id_idx ON public.inferenc
 CREATE INDEX inference_log_started_at_idx ON ONLY public.inference_log USING btree (started_at DESC, id DESC);
 CREATE INDEX inference_log_default_started_at_id_idx ON public.inference_log_default USING btree (started_at DESC, id DESC);
 CREATE INDEX messages_parent_id_idx ON public.messages USING btree (parent_id);
+CREATE INDEX password_reset_requests_due_at_idx ON public.password_reset_requests USING btree (due_at);
+CREATE INDEX password_resets_expires_at_idx ON public.password_resets USING btree (expires_at);
+CREATE INDEX password_resets_user_id_idx ON public.password_resets USING btree (user_id);
 CREATE INDEX runs_closed_at_idx ON public.runs USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 CREATE INDEX runs_conversation_idx ON public.runs USING btree (conversation_id) WHERE (closed_at IS NULL);
 CREATE INDEX runs_started_at_idx ON public.runs USING btree (started_at) WHERE (closed_at IS NULL);
 CREATE INDEX sessions_expires_at_idx ON public.sessions USING btree (expires_at);
+CREATE UNIQUE INDEX sessions_id_key ON public.sessions USING btree (id);
 CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id);
+CREATE INDEX shares_conversation_idx ON public.shares USING btree (conversation_id, created_at, id);
+CREATE INDEX shares_owner_id_idx ON public.shares USING btree (owner_id);
+CREATE UNIQUE INDEX shares_token_hash_key ON public.shares USING btree (token_hash);
+CREATE INDEX users_created_at_idx ON public.users USING btree (created_at, id);
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (lower(email));
 ALTER INDEX public.inference_log_conversation_idx ATTACH PARTITION public.inference_log_default_conversation_id_idx;
 ALTER INDEX public.inference_log_owner_idx ATTACH PARTITION public.inference_log_default_owner_id_started_at_id_idx;
 ALTER INDEX public.inference_log_pkey ATTACH PARTITION public.inference_log_default_pkey;
 ALTER INDEX public.inference_log_started_at_idx ATTACH PARTITION public.inference_log_default_started_at_id_idx;
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_active_leaf_id_fkey FOREIGN KEY (active_leaf_id) REFERENCES public.messages(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.message_feedback
     ADD CONSTRAINT message_feedback_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.messages(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.password_resets
+    ADD CONSTRAINT password_resets_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.shares
+    ADD CONSTRAINT shares_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.shares
+    ADD CONSTRAINT shares_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;

@@ -12,6 +12,8 @@ from tailrace.settings import Settings
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from tailrace.auth.oidc import Provider as IdentityProvider
+    from tailrace.mail import Mailer
     from tailrace.providers.registry import Providers
     from tailrace.providers.router import Router
     from tailrace.queue.base import Queue
@@ -54,6 +56,19 @@ class Services:
         from tailrace.providers.router import Router
 
         return Router(self.settings, Health(self.redis, self.settings))
+
+    @cached_property
+    def mailer(self) -> "Mailer | None":
+        from tailrace import mail
+
+        return mail.create(self.settings)
+
+    @cached_property
+    def oidc(self) -> "IdentityProvider":
+        """The identity provider, where the settings name one."""
+        from tailrace.auth.oidc import Provider
+
+        return Provider(self.settings)
 
     async def open(self) -> None:
         """Start the pool; returns at once, whether or not the database answers."""

@@ -6,10 +6,25 @@ allowed; the value itself is never shown, since it may be a secret.
 
 import re
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
+
+# Scheme, host and port, and nothing after them.
+_ORIGIN = r"^https?://[^\s/?#@]+$"
+# An address, or a name and an address in angle brackets; a line break would begin a header.
+_SENDER = r"^[^\r\n<>@]*<?[^\s<>@]+@[^\s<>@]+>?$"
+_MAIL_SCHEMES = ("smtp", "smtps", "ses", "file")
 
 Capability = Literal["vision", "documents", "reasoning", "tools"]
 
@@ -124,9 +139,23 @@ class Settings(BaseSettings):
     run_dead_after: float = Field(default=30.0, ge=1, le=3600)
     journal_ttl: int = Field(default=900, ge=10, le=86_400)
 
+    public_url: str | None = Field(default=None, max_length=500, pattern=_ORIGIN)
+    registration: Literal["open", "closed"] = "open"
     deleted_kept_for: float = Field(default=30 * 86_400, ge=0, le=10 * 366 * 86_400)
 
     session_ttl: int = Field(default=30 * 86_400, ge=60)
+    sign_in_limit: int = Field(default=10, ge=1, le=1_000_000)
+    sign_in_address_limit: int = Field(default=60, ge=1, le=1_000_000)
+    sign_in_window: int = Field(default=900, ge=1, le=86_400)
+    mail_url: SecretStr | None = None
+    mail_from: str = Field(default="tailrace@localhost", max_length=320, pattern=_SENDER)
+    reset_ttl: int = Field(default=3600, ge=60, le=7 * 86_400)
+    oidc_issuer: str | None = Field(default=None, max_length=500, pattern=r"^https?://[^\s?#]+$")
+    oidc_client_id: str | None = Field(
+        default=None, min_length=1, max_length=500, validate_default=True
+    )
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="single sign-on", min_length=1, max_length=80)
     guest_ttl: int = Field(default=30 * 86_400, ge=60)
     guest_limit: int = Field(default=20, ge=0)
     guest_address_limit: int = Field(default=60, ge=0)
@@ -149,6 +178,33 @@ class Settings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("every provider needs a name of its own")
         return providers
+
+    @field_validator("mail_url")
+    @classmethod
+    def _of_a_known_kind(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url.get_secret_value())
+            _ = parts.port
+        except ValueError:
+            raise ValueError("not a URL") from None
+        if parts.scheme not in _MAIL_SCHEMES:
+            raise ValueError("allowed are smtp://, smtps://, ses:// and file:// URLs")
+        if parts.scheme in ("smtp", "smtps") and not parts.hostname:
+            raise ValueError("a host is needed after //")
+        if parts.scheme == "file" and (parts.netloc or not parts.path):
+            raise ValueError("a folder is needed, as file:///folder")
+        return url
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _with_its_issuer(cls, client_id: str | None, info: ValidationInfo) -> str | None:
+        if (client_id is None) != (info.data.get("oidc_issuer") is None):
+            raise ValueError("TAILRACE_OIDC_ISSUER and TAILRACE_OIDC_CLIENT_ID go together")
+        if client_id is not None and info.data.get("public_url") is None:
+            raise ValueError("single sign-on needs TAILRACE_PUBLIC_URL")
+        return client_id
 
     def provider(self, name: str) -> ProviderSettings:
         """Return the settings of the provider of this name, which must be configured."""

@@ -12,16 +12,24 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tailrace.auth import guests
-from tailrace.auth.identity import Caller, identify, set_guest_cookie
+from tailrace.auth.identity import (
+    Caller,
+    client_address,
+    identify,
+    require_scope,
+    set_guest_cookie,
+)
 from tailrace.conversations import store
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.http import problems
+from tailrace.http.csrf import SameOrigin
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.problems import Problem, invalid, not_found
 from tailrace.providers.base import ReasoningEffort
@@ -110,6 +118,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> Starlette:
             Route("/api/chat/{conversation_id}/stream", routes.follow, methods=["GET"]),
             Route("/api/chat/{conversation_id}/stop", routes.stop, methods=["POST"]),
         ],
+        middleware=[Middleware(SameOrigin, public_url=services.settings.public_url)],
         exception_handlers=problems.HANDLERS,
         lifespan=run_lifespan,
     )
@@ -124,7 +133,7 @@ class _Routes:
     async def start(self, request: Request) -> Response:
         """POST /api/chat"""
         body = await _read(request, _chat_decoder)
-        caller = await identify(self._services, request)
+        caller = await self._identify(request)
         request_id = str(uuid7())
         if caller.kind == "user":
             started = await self._start_user(caller, body, request_id)
@@ -143,7 +152,7 @@ class _Routes:
         conversation_id = _conversation_id(request)
         run_id = _query_uuid(request, "run_id")
         after = _last_event_id(request)
-        caller = await identify(self._services, request)
+        caller = await self._identify(request)
         active_id = await self._active_run(caller, conversation_id, run_id)
         if active_id is None and caller.kind == "user":
             await store.require(self._services.pool, caller.id, conversation_id)
@@ -161,7 +170,7 @@ class _Routes:
         """POST /api/chat/{conversation_id}/stop"""
         conversation_id = _conversation_id(request)
         body = await _read(request, _stop_decoder, optional=True) or _StopRequest()
-        caller = await identify(self._services, request)
+        caller = await self._identify(request)
         run_id = body.run_id or await self._active_run(caller, conversation_id)
         if run_id is not None:
             asked = await request_stop(self._services, caller.id, conversation_id, run_id)
@@ -175,6 +184,11 @@ class _Routes:
             status_code=202,
             media_type="application/json",
         )
+
+    async def _identify(self, request: Request) -> Caller:
+        caller = await identify(self._services, request)
+        require_scope(caller, "chat")
+        return caller
 
     async def _start_user(
         self, caller: Caller, body: _ChatRequest, request_id: str
@@ -220,8 +234,9 @@ class _Routes:
             {"role": earlier.role, "parts": self._parts_of(earlier, f"messages.{number}")}
             for number, earlier in enumerate((body.messages or [message])[:-1])
         ]
-        address = request.client.host if request.client else ""
-        await guests.take(self._services.redis, self._services.settings, caller.id, address)
+        await guests.take(
+            self._services.redis, self._services.settings, caller.id, client_address(request)
+        )
         return await start_guest_turn(self._services, caller, asked, earlier=earlier)
 
     async def _asked(

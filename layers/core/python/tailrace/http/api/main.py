@@ -9,7 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.http import problems
-from tailrace.http.api.routes import auth, conversations, feedback, health, messages, metrics, models
+from tailrace.http.api.routes import (
+    auth,
+    conversations,
+    feedback,
+    health,
+    keys,
+    messages,
+    metrics,
+    models,
+    oidc,
+    users,
+)
+from tailrace.http.csrf import SameOrigin
 from tailrace.problems import Problem
 from tailrace.services import Services
 
@@ -38,8 +50,20 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         exception_handlers={**problems.HANDLERS, RequestValidationError: _on_invalid},
         lifespan=run_lifespan if lifespan else None,
     )
+    app.add_middleware(SameOrigin, public_url=services.settings.public_url)
     app.state.services = services
-    for routes in (auth, conversations, messages, feedback, models, metrics, health):
+    for routes in (
+        auth,
+        oidc,
+        keys,
+        users,
+        conversations,
+        messages,
+        feedback,
+        models,
+        metrics,
+        health,
+    ):
         app.include_router(routes.router)
     return app
 

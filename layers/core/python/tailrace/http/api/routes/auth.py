@@ -1,21 +1,31 @@
-"""Accounts: who am I, register, sign in, sign out."""
+"""Accounts: who am I, register, sign in and out, passwords, sessions."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tailrace.auth import guests, sessions, users
-from tailrace.auth.identity import SESSION_COOKIE, Caller, set_session_cookie
-from tailrace.http.api.deps import CurrentCaller, CurrentServices
+from tailrace import cursor as cursors
+from tailrace.auth import attempts, guests, resets, sessions, users
+from tailrace.auth.identity import (
+    SESSION_COOKIE,
+    Caller,
+    client_address,
+    set_session_cookie,
+)
+from tailrace.http.api.deps import CurrentCaller, CurrentServices, Person
+from tailrace.ids import parse_uuid
+from tailrace.problems import Problem, not_found
 from tailrace.services import Services
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
-# Whether an address exists is for a mail to find out; this only keeps nonsense away.
-_EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
-_Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=_EMAIL)]
+_Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=users.EMAIL_CHARS, pattern=users.EMAIL)
+]
+_Password = Annotated[str, Field(min_length=12, max_length=1024)]
 
 
 class Credentials(BaseModel):
@@ -24,7 +34,33 @@ class Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: _Email
-    password: str = Field(min_length=12, max_length=1024)
+    password: _Password
+
+
+class PasswordChange(BaseModel):
+    """The password that is, and the one that is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: str = Field(min_length=1, max_length=1024)
+    new_password: _Password
+
+
+class ResetRequest(BaseModel):
+    """Whose password was lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: _Email
+
+
+class Reset(BaseModel):
+    """The token of a reset link, and a new password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(min_length=1, max_length=200)
+    password: _Password
 
 
 class Me(BaseModel):
@@ -38,12 +74,37 @@ class Me(BaseModel):
     guest_remaining: int | None = None
 
 
+class Options(BaseModel):
+    """How people get in: what the page has to offer."""
+
+    registration: Literal["open", "closed"]
+    password_reset: bool
+    oidc: str | None = Field(description="What to call the identity provider, if there is one.")
+
+
+class SessionItem(BaseModel):
+    """A browser that somebody signed in with."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    user_agent: str | None
+    current: bool
+
+
+class SessionPage(BaseModel):
+    """A page of sessions."""
+
+    items: list[SessionItem]
+    next_cursor: str | None
+
+
 @router.get("/me")
 async def me(request: Request, services: CurrentServices, caller: CurrentCaller) -> Me:
     """Tell who is calling; somebody without a cookie becomes a guest."""
     if caller.kind == "user":
         return _of(caller)
-    address = request.client.host if request.client else ""
     return Me(
         kind="guest",
         id=caller.id,
@@ -51,36 +112,137 @@ async def me(request: Request, services: CurrentServices, caller: CurrentCaller)
         role=None,
         guest_limit=services.settings.guest_limit,
         guest_remaining=await guests.remaining(
-            services.redis, services.settings, caller.id, address
+            services.redis, services.settings, caller.id, client_address(request)
         ),
     )
 
 
+@router.get("/options")
+async def options(services: CurrentServices) -> Options:
+    """Tell how people get in here."""
+    settings = services.settings
+    return Options(
+        registration=settings.registration,
+        password_reset=_can_reset(services),
+        oidc=settings.oidc_name if settings.oidc_issuer else None,
+    )
+
+
 @router.post("/register", status_code=201)
-async def register(credentials: Credentials, services: CurrentServices, response: Response) -> Me:
+async def register(
+    credentials: Credentials, request: Request, services: CurrentServices, response: Response
+) -> Me:
     """Make an account and sign in; the first account is the admin's."""
-    user = await users.register(services.pool, credentials.email, credentials.password)
-    return await _sign_in(services, response, user)
+    settings = services.settings
+    await attempts.take_visit(services.redis, settings, "register", client_address(request))
+    user = await users.register(
+        services.pool,
+        credentials.email,
+        credentials.password,
+        is_open=settings.registration == "open",
+    )
+    return await _sign_in(services, request, response, user)
 
 
 @router.post("/login")
-async def login(credentials: Credentials, services: CurrentServices, response: Response) -> Me:
+async def login(
+    credentials: Credentials, request: Request, services: CurrentServices, response: Response
+) -> Me:
     """Sign in."""
+    address = client_address(request)
+    await attempts.take_sign_in(services.redis, services.settings, address, credentials.email)
     user = await users.authenticate(services.pool, credentials.email, credentials.password)
-    return await _sign_in(services, response, user)
+    return await _sign_in(services, request, response, user)
 
 
 @router.post("/logout", status_code=204)
 async def logout(request: Request, services: CurrentServices, response: Response) -> None:
     """End this session."""
-    if session_id := request.cookies.get(SESSION_COOKIE):
-        await sessions.end(services.pool, session_id)
+    if secret := request.cookies.get(SESSION_COOKIE):
+        await sessions.end(services.pool, secret)
     response.delete_cookie(SESSION_COOKIE, path="/")
 
 
-async def _sign_in(services: Services, response: Response, user: dict) -> Me:
-    session_id = await sessions.create(services.pool, user["id"], services.settings.session_ttl)
-    set_session_cookie(services, response, session_id)
+@router.post("/logout-everywhere", status_code=204)
+async def logout_everywhere(services: CurrentServices, caller: Person, response: Response) -> None:
+    """End every session of the caller, this one too."""
+    await sessions.end_all(services.pool, caller.id)
+    response.delete_cookie(SESSION_COOKIE, path="/")
+
+
+@router.put("/password", status_code=204)
+async def change_password(
+    change: PasswordChange, services: CurrentServices, caller: Person
+) -> None:
+    """Change the caller's password; every other session ends."""
+    await attempts.take_password(services.redis, services.settings, str(caller.id))
+    await users.change_password(
+        services.pool, caller.id, caller.session_id, change.current_password, change.new_password
+    )
+
+
+@router.post("/password-reset", status_code=202)
+async def request_reset(
+    body: ResetRequest, request: Request, services: CurrentServices
+) -> dict[str, str]:
+    """Ask for a link by mail; the answer is the same whether or not anybody has the address."""
+    if not _can_reset(services):
+        raise Problem(
+            403, "No mail", "Passwords cannot be reset by mail here. Ask whoever runs this."
+        )
+    address = client_address(request)
+    await attempts.take_mail(services.redis, services.settings, address, body.email)
+    await resets.request(services.pool, body.email)
+    return {"status": "accepted"}
+
+
+@router.post("/password-reset/confirm", status_code=204)
+async def confirm_reset(body: Reset, request: Request, services: CurrentServices) -> None:
+    """Set a new password with the token of a link; every session ends."""
+    address = client_address(request)
+    await attempts.take_visit(services.redis, services.settings, "reset", address)
+    await users.reset_password(services.pool, body.token, body.password)
+
+
+@router.get("/sessions")
+async def list_sessions(
+    services: CurrentServices,
+    caller: Person,
+    limit: Annotated[int, Query(ge=1, le=100)] = 30,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+) -> SessionPage:
+    """List where the caller is signed in, the newest first."""
+    rows = await sessions.list_page(services.pool, caller.id, limit + 1, cursors.decode(cursor))
+    page = [SessionItem(**row, current=row["id"] == caller.session_id) for row in rows[:limit]]
+    more = len(rows) > limit
+    return SessionPage(
+        items=page,
+        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+    )
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def end_session(session_id: str, services: CurrentServices, caller: Person) -> None:
+    """Sign out somewhere else."""
+    id = parse_uuid(session_id)
+    if id is None:
+        raise not_found("session")
+    await sessions.end_one(services.pool, caller.id, id)
+
+
+def _can_reset(services: Services) -> bool:
+    settings = services.settings
+    return settings.mail_url is not None and settings.public_url is not None
+
+
+async def _sign_in(services: Services, request: Request, response: Response, user: dict) -> Me:
+    secret = await sessions.create(
+        services.pool,
+        user["id"],
+        services.settings.session_ttl,
+        request.headers.get("user-agent"),
+    )
+    set_session_cookie(services, response, secret)
     return _of(Caller("user", user["id"], user["email"], user["role"]))
 
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from tailrace import cursor as cursors
 from tailrace import metrics
 from tailrace.auth.identity import Caller
-from tailrace.http.api.deps import CurrentCaller, CurrentServices
+from tailrace.http.api.deps import CurrentServices, require
 from tailrace.problems import invalid
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
@@ -18,13 +18,14 @@ router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 _DEFAULT_SPAN = timedelta(days=1)
 _LONGEST_SPAN = timedelta(days=366)
 
+_Caller = Annotated[Caller, require("metrics", guests=True)]
 _From = Annotated[AwareDatetime | None, Query(alias="from")]
 _To = Annotated[AwareDatetime | None, Query()]
 
 
 @router.get("/overview")
 async def overview(
-    services: CurrentServices, caller: CurrentCaller, start: _From = None, to: _To = None
+    services: CurrentServices, caller: _Caller, start: _From = None, to: _To = None
 ) -> dict[str, Any]:
     """Sum up the calls that started in a span of time, the last day if none is given."""
     start, end = _span(start, to)
@@ -34,7 +35,7 @@ async def overview(
 @router.get("/calls")
 async def calls(
     services: CurrentServices,
-    caller: CurrentCaller,
+    caller: _Caller,
     start: _From = None,
     to: _To = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

@@ -1,0 +1,136 @@
+"""API keys: what programs call with."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from tailrace import cursor as cursors
+from tailrace.auth import keys
+from tailrace.auth.keys import Scope
+from tailrace.http.api.deps import CurrentServices, Person
+from tailrace.ids import parse_uuid
+from tailrace.problems import Problem, invalid, not_found
+
+router = APIRouter(prefix="/api/keys", tags=["keys"])
+
+_Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
+]
+_Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(keys.SCOPES))]
+
+
+class NewKey(BaseModel):
+    """What a key is to be; without an expiry it lives until it is revoked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: _Name
+    scopes: _Scopes
+    expires_at: AwareDatetime | None = None
+
+
+class KeyChange(BaseModel):
+    """What is to change of a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: _Name | None = None
+    scopes: _Scopes | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class KeyItem(BaseModel):
+    """A key as it is listed; `prefix` is how its secret begins."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+class CreatedKey(KeyItem):
+    """A new key, with the secret that is told this once."""
+
+    key: str
+
+
+class KeyPage(BaseModel):
+    """A page of keys."""
+
+    items: list[KeyItem]
+    next_cursor: str | None
+
+
+@router.get("")
+async def list_keys(
+    services: CurrentServices,
+    caller: Person,
+    limit: Annotated[int, Query(ge=1, le=100)] = 30,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+) -> KeyPage:
+    """List the caller's keys, the newest first."""
+    rows = await keys.list_page(services.pool, caller.id, limit + 1, cursors.decode(cursor))
+    page = [KeyItem(**row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return KeyPage(
+        items=page,
+        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+    )
+
+
+@router.post("", status_code=201)
+async def create_key(body: NewKey, services: CurrentServices, caller: Person) -> CreatedKey:
+    """Make a key; its secret is in this answer and nowhere else."""
+    if "admin" in body.scopes and caller.role != "admin":
+        raise Problem(403, "Not permitted", "Only an admin's key can have the scope admin.")
+    scopes = _in_order(body.scopes)
+    row, key = await keys.create(
+        services.pool, caller.id, body.name, scopes, _future(body.expires_at)
+    )
+    return CreatedKey(**row, key=key)
+
+
+@router.patch("/{key_id}")
+async def change_key(
+    key_id: str, body: KeyChange, services: CurrentServices, caller: Person
+) -> KeyItem:
+    """Change a key's name, scopes or expiry; ``null`` for the expiry lets it live on."""
+    changes: dict[str, Any] = body.model_dump(exclude_unset=True)
+    if "admin" in (body.scopes or ()) and caller.role != "admin":
+        raise Problem(403, "Not permitted", "Only an admin's key can have the scope admin.")
+    if body.scopes is not None:
+        changes["scopes"] = _in_order(body.scopes)
+    _future(body.expires_at)
+    return KeyItem(**await keys.change(services.pool, caller.id, _id(key_id), changes))
+
+
+@router.delete("/{key_id}", status_code=204)
+async def revoke_key(key_id: str, services: CurrentServices, caller: Person) -> None:
+    """Revoke a key."""
+    await keys.revoke(services.pool, caller.id, _id(key_id))
+
+
+def _id(key_id: str) -> UUID:
+    id = parse_uuid(key_id)
+    if id is None:
+        raise not_found("key")
+    return id
+
+
+def _in_order(scopes: list[Scope]) -> list[Scope]:
+    return [scope for scope in keys.SCOPES if scope in scopes]
+
+
+def _future(time: datetime | None) -> datetime | None:
+    if time is not None and time <= datetime.now(UTC):
+        raise invalid("expires_at", "Must be in the future.")
+    return time
