@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tailrace import cursor as cursors
+from tailrace.auth.identity import Caller
 from tailrace.conversations import changes, store
-from tailrace.http.api.deps import CurrentCaller, CurrentServices
+from tailrace.http.api.deps import CurrentServices, Reader, Writer, require
 from tailrace.http.api.paths import ConversationId
 from tailrace.http.api.routes.feedback import Feedback
 from tailrace.problems import invalid
@@ -114,7 +115,7 @@ class Changes(BaseModel):
 @router.get("")
 async def list_conversations(
     services: CurrentServices,
-    caller: CurrentCaller,
+    caller: Annotated[Caller, require("read", guests=True)],
     limit: Annotated[int, Query(ge=1, le=100)] = 30,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
     archived: bool = False,
@@ -150,7 +151,7 @@ async def list_conversations(
 
 @router.get("/{conversation_id}")
 async def get_conversation(
-    id: ConversationId, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, services: CurrentServices, caller: Reader
 ) -> ConversationWithMessages:
     """Return one conversation of the caller."""
     return ConversationWithMessages(**await store.find(services.pool, caller.id, id))
@@ -158,7 +159,7 @@ async def get_conversation(
 
 @router.patch("/{conversation_id}")
 async def change_conversation(
-    id: ConversationId, body: Changes, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, body: Changes, services: CurrentServices, caller: Writer
 ) -> ConversationWithMessages:
     """Rename, pin, archive, tag; set model, system prompt and parameters.
 
@@ -179,7 +180,7 @@ async def change_conversation(
 
 @router.delete("/{conversation_id}", status_code=204)
 async def delete_conversation(
-    id: ConversationId, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, services: CurrentServices, caller: Writer
 ) -> None:
     """Delete a conversation and stop its runs; it can be restored for a time."""
     await changes.delete(services.pool, caller.id, id)
@@ -188,7 +189,7 @@ async def delete_conversation(
 
 @router.post("/{conversation_id}/restore")
 async def restore_conversation(
-    id: ConversationId, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, services: CurrentServices, caller: Writer
 ) -> ConversationWithMessages:
     """Bring a deleted conversation back as it was."""
     kept_for = services.settings.deleted_kept_for

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from tailrace.conversations import feedback
-from tailrace.http.api.deps import CurrentCaller, CurrentServices
+from tailrace.http.api.deps import CurrentServices, Writer
 from tailrace.http.api.paths import AnswerId, ConversationId
 
 router = APIRouter(
@@ -30,7 +30,7 @@ async def put_feedback(
     answer: AnswerId,
     body: Feedback,
     services: CurrentServices,
-    caller: CurrentCaller,
+    caller: Writer,
 ) -> Feedback:
     """Rate an answer, in place of an earlier rating."""
     row = await feedback.put(services.pool, caller.id, id, answer, body.rating, body.note or None)
@@ -39,7 +39,7 @@ async def put_feedback(
 
 @router.delete("", status_code=204)
 async def delete_feedback(
-    id: ConversationId, answer: AnswerId, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, answer: AnswerId, services: CurrentServices, caller: Writer
 ) -> None:
     """Take a rating back."""
     await feedback.delete(services.pool, caller.id, id, answer)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from tailrace.conversations import tree
-from tailrace.http.api.deps import CurrentCaller, CurrentServices
+from tailrace.http.api.deps import CurrentServices, Writer
 from tailrace.http.api.paths import ConversationId, MessageId
 from tailrace.http.api.routes.conversations import ConversationWithMessages
 
@@ -26,7 +26,7 @@ class ActiveLeaf(BaseModel):
 
 @router.put("/active-leaf")
 async def select_branch(
-    id: ConversationId, body: ActiveLeaf, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, body: ActiveLeaf, services: CurrentServices, caller: Writer
 ) -> ConversationWithMessages:
     """Show the branch of a message, down to the newest leaf below it; later turns continue it."""
     row = await tree.select_branch(services.pool, caller.id, id, body.message_id)
@@ -35,7 +35,7 @@ async def select_branch(
 
 @router.delete("/messages/{message_id}")
 async def delete_branch(
-    id: ConversationId, message: MessageId, services: CurrentServices, caller: CurrentCaller
+    id: ConversationId, message: MessageId, services: CurrentServices, caller: Writer
 ) -> ConversationWithMessages:
     """Delete a message and everything below it; 409 while an answer among them is under way."""
     row = await tree.delete_branch(services.pool, caller.id, id, message)
