@@ -39,6 +39,9 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
                 context_window=200_000,
                 capabilities=frozenset({"vision", "documents", "reasoning"}),
             ),
+            ModelSettings(
+                name="claude-haiku-4-5", context_window=200_000, capabilities=frozenset()
+            ),
         ),
     )
     keyless = ProviderSettings(
@@ -218,7 +221,10 @@ async def test_a_thought_is_kept_with_its_signature_and_sent_back(
         await stream.rest()
 
     ended = next(f for f in stream.frames if f.type == "reasoning-end")
-    assert ended.part["providerMetadata"] == {"anthropic": {"signature": "c2lnbmVk"}}
+    assert ended.part["providerMetadata"] == {
+        "anthropic": {"signature": "c2lnbmVk"},
+        "tailrace": {"model": "anthropic/claude-opus-4-8"},
+    }
     chats = [e.body for e in model_server.exchanges if "Sure?" in json.dumps(e.body)]
     thought, said = chats[-1]["messages"][1]["content"]
     assert thought == {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
@@ -235,6 +241,23 @@ async def test_a_thought_is_kept_with_its_signature_and_sent_back(
     )
     assert row["usage_estimated"] is False
     assert row["cost_usd"] is not None
+
+
+async def test_a_thought_is_not_sent_to_another_model(
+    user: ChatClient, model_server: ModelServer
+) -> None:
+    model_server.script = _claude
+    conversation_id = uuid4()
+
+    for model in ("anthropic/claude-opus-4-8", "anthropic/claude-haiku-4-5"):
+        async with user.chat("Is it?", conversation_id=conversation_id, model=model) as stream:
+            await stream.rest()
+
+    assert stream.text == "Yes."
+    sent = next(
+        e.body["messages"] for e in model_server.exchanges if e.body["model"] == "claude-haiku-4-5"
+    )
+    assert [block["type"] for block in sent[1]["content"]] == ["text"]
 
 
 async def test_a_picture_and_a_document_reach_the_model_and_stay_with_their_message(

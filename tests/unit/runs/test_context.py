@@ -169,3 +169,33 @@ async def test_effort_is_sent_to_models_that_reason_alone() -> None:
 
     assert plain.request.reasoning_effort is None
     assert reasoning.request.reasoning_effort == "low"
+
+
+async def test_metadata_goes_to_the_model_that_gave_it_alone() -> None:
+    ours = context.given_by(_choice(), {"anthropic": {"signature": "s"}})
+    parts = (ReasoningPart("r", ours), TextPart("a", ours))
+    request = _request([PromptMessage.of_text("user", "q"), PromptMessage("assistant", parts)])
+    other = _choice()._replace(id="p/n")
+
+    same = (await context.fit(_choice(), request)).request.messages[1]
+    stripped = (await context.fit(other, request)).request.messages[1]
+
+    assert same.parts == parts
+    assert stripped.parts == (ReasoningPart("r"), TextPart("a"))
+
+
+@pytest.mark.parametrize("window", [None, 1_000_000])
+async def test_files_are_no_more_than_one_request_takes(window: int | None) -> None:
+    photograph = FilePart("image/png", b"\x89PNG" + bytes(3 << 20))
+    turn = [
+        PromptMessage("user", (photograph, TextPart("And this?"))),
+        PromptMessage.of_text("assistant", "A dot."),
+    ]
+    choice = _choice(context_window=window, capabilities=frozenset({"vision"}))
+
+    fitted = await context.fit(choice, _request([*turn * 9, *turn[:1]]))
+
+    sent = [p for m in fitted.request.messages for p in m.parts if isinstance(p, FilePart)]
+    assert len(sent) == 4
+    assert fitted.omitted_messages == 12
+    assert fitted.request.messages[0].role == "user"

@@ -1,5 +1,7 @@
 """What of a conversation a model gets to read: as much as its context window holds.
 
+A signature of a thought is for the model that gave it: any other refuses the whole request.
+
 Tokens are estimated: a token to every four bytes of UTF-8, a fixed count for an image, and for a
 PDF one by its size. Where the estimate comes near the window, the provider's own counting, if it
 has one, sets it right. The oldest turns go first, each as a whole: a question with all its
@@ -7,6 +9,7 @@ answers, their reasoning and the files.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,6 +23,8 @@ from tailrace.providers.base import (
     PromptMessage,
     PromptPart,
     ProviderError,
+    ProviderMetadata,
+    ReasoningPart,
     TextPart,
 )
 from tailrace.providers.registry import Choice
@@ -31,6 +36,10 @@ _MESSAGE_TOKENS = 4
 # Large images are scaled down by every provider to about this much.
 _IMAGE_TOKENS = 1_600
 _PDF_BYTES_PER_TOKEN = 25
+# Bytes of files in one request: as base64, what the strictest API (Gemini: 20 MB in all) takes.
+_MAX_FILE_BYTES = 14 << 20
+# Under this name, beside the provider's own, stands the model that gave a part its metadata.
+_GIVEN_BY = "tailrace"
 # From this share of the window on, the provider is asked to count.
 _NEAR = 0.6
 # Seconds its counting is worth.
@@ -53,6 +62,11 @@ def estimate_text(text: str) -> int:
 def estimate(request: ModelRequest) -> int:
     """Return about how many tokens a model reads for a request."""
     return estimate_text(request.system or "") + sum(map(_of_message, request.messages))
+
+
+def given_by(choice: Choice, metadata: ProviderMetadata) -> ProviderMetadata:
+    """Return the metadata of a part as it is kept: with the model that alone gets it back."""
+    return {**metadata, _GIVEN_BY: {"model": choice.id}}
 
 
 def output_budget(info: ModelInfo, wanted: int) -> int:
@@ -88,7 +102,7 @@ async def fit(choice: Choice, request: ModelRequest) -> Fitted:
         ``context_length`` when not even the last message fits.
     """
     info = choice.info
-    messages, omitted_files = _readable(request.messages, info)
+    messages, omitted_files = _readable(request.messages, choice)
     request = structs.replace(
         request,
         model=choice.model,
@@ -96,16 +110,16 @@ async def fit(choice: Choice, request: ModelRequest) -> Fitted:
         max_output_tokens=output_budget(info, request.max_output_tokens),
         reasoning_effort=request.reasoning_effort if "reasoning" in info.capabilities else None,
     )
-    if info.context_window is None:
-        return Fitted(request, 0, omitted_files)
-    budget = info.context_window - request.max_output_tokens
+    window = math.inf if info.context_window is None else info.context_window
+    budget = window - request.max_output_tokens
     tokens = [_of_message(message) for message in messages]
+    sizes = [_file_bytes(message) for message in messages]
     fixed = estimate_text(request.system or "")
     scale = 1.0
     if fixed + sum(tokens) > budget * _NEAR:
         scale = await _true_scale(choice, request, fixed + sum(tokens))
     first = 0
-    while (fixed + sum(tokens[first:])) * scale > budget:
+    while (fixed + sum(tokens[first:])) * scale > budget or sum(sizes[first:]) > _MAX_FILE_BYTES:
         first = next((n for n in range(first + 1, len(messages)) if messages[n].role == "user"), -1)
         if first < 0:
             raise ProviderError("context_length", "the last message is longer than the window")
@@ -122,26 +136,36 @@ async def _true_scale(choice: Choice, request: ModelRequest, estimated: int) -> 
     return counted / max(1, estimated) if counted else 1.0
 
 
-def _readable(
-    messages: Sequence[PromptMessage], info: ModelInfo
-) -> tuple[list[PromptMessage], int]:
-    """Put a note where an earlier turn has a file that this model cannot read."""
+def _readable(messages: Sequence[PromptMessage], choice: Choice) -> tuple[list[PromptMessage], int]:
+    """Put a note where a turn has a file that this model cannot read; take others' metadata off."""
     left_out = 0
     readable = []
     for message in messages:
         parts: list[PromptPart] = []
         for part in message.parts:
-            if isinstance(part, FilePart) and not is_readable(part, info):
+            if not isinstance(part, FilePart):
+                parts.append(_without_others(part, choice))
+            elif is_readable(part, choice.info):
+                parts.append(part)
+            else:
                 left_out += 1
                 parts.append(TextPart(f"[{part.filename or part.media_type}: not shown]"))
-            else:
-                parts.append(part)
         readable.append(PromptMessage(message.role, tuple(parts)))
     return readable, left_out
 
 
+def _without_others(part: TextPart | ReasoningPart, choice: Choice) -> TextPart | ReasoningPart:
+    """Take off metadata that another model gave."""
+    giver = (part.provider_metadata or {}).get(_GIVEN_BY, {}).get("model")
+    return part if giver in (None, choice.id) else structs.replace(part, provider_metadata=None)
+
+
 def _of_message(message: PromptMessage) -> int:
     return _MESSAGE_TOKENS + sum(map(_of_part, message.parts))
+
+
+def _file_bytes(message: PromptMessage) -> int:
+    return sum(len(part.data) for part in message.parts if isinstance(part, FilePart))
 
 
 def _of_part(part: PromptPart) -> int:

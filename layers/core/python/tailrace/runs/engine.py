@@ -22,7 +22,7 @@ from tailrace.providers.base import (
     ReasoningDelta,
     TextDelta,
 )
-from tailrace.runs import wire
+from tailrace.runs import context, wire
 from tailrace.runs.call import Call
 from tailrace.runs.journal import Journal
 from tailrace.runs.ledger import close_run
@@ -281,7 +281,8 @@ class Run:
         """Keep what the provider wants back with a part, which ends there."""
         if self._open_part != delta.part:
             self._open(delta.part)
-        self._parts[-1]["providerMetadata"] = delta.metadata
+        metadata = context.given_by(self.call.route.choice, delta.metadata)
+        self._parts[-1]["providerMetadata"] = metadata
         self._close_part()
 
     def _open(self, kind: str) -> None:
