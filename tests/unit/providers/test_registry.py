@@ -21,17 +21,21 @@ Make = Callable[..., Providers]
 async def make(model_server: ModelServer) -> AsyncIterator[Make]:
     made: list[Providers] = []
 
-    def _make(*models: ModelSettings, **fields: Any) -> Providers:
+    def _make(*models: ModelSettings, **changes: Any) -> Providers:
         provider = ProviderSettings(
             name="p",
             kind="openai_compatible",
             base_url=model_server.base_url,
             models=models,
-            **fields,
         )
+        scripted = ProviderSettings(name="scripted", kind="scripted")
         secret = SecretStr("x" * 32)
         settings = Settings(
-            database_url=secret, redis_url=secret, secret_key=secret, providers=(provider,)
+            database_url=secret,
+            redis_url=secret,
+            secret_key=secret,
+            providers=(provider, scripted),
+            **changes,
         )
         made.append(Providers(settings))
         return made[-1]
@@ -64,7 +68,7 @@ async def test_a_chosen_model_can_do_what_the_catalogue_says(make, model_server,
 
     chosen = (await providers.choose("p/m")).info
 
-    (listed,) = await providers.catalogue()
+    listed = (await providers.catalogue())[0]
     assert chosen == listed.info
     assert chosen.context_window == given.get("context_window", 9000)
     assert chosen.capabilities == given.get("capabilities", {"vision", "reasoning"})
@@ -88,11 +92,11 @@ async def test_named_models_need_no_list(make, model_server, status, available) 
     model_server.script = script
     providers = make(ModelSettings(name="m"))
 
-    (model,) = await providers.catalogue()
+    model = (await providers.catalogue())[0]
 
     assert model.available is available
     assert (model.reason is None) is available
-    assert await providers.default() == ("p/m" if available else None)
+    assert await providers.default() == ("p/m" if available else "scripted/echo")
 
 
 async def test_a_list_is_asked_for_once_whoever_waits(make, model_server) -> None:
@@ -102,7 +106,7 @@ async def test_a_list_is_asked_for_once_whoever_waits(make, model_server) -> Non
     lists = await asyncio.gather(*(providers.catalogue() for _ in range(8)))
 
     assert len(model_server.exchanges) == 1
-    assert all(len(models) == 1 for models in lists)
+    assert all(models[0].id == "p/m" for models in lists)
 
 
 async def test_a_list_that_does_not_come_holds_up_neither_page_nor_chats(
@@ -114,7 +118,7 @@ async def test_a_list_that_does_not_come_holds_up_neither_page_nor_chats(
     providers = make(ModelSettings(name="m"))
 
     assert (await providers.choose("p/m")).id == "p/m"
-    (model,) = await providers.catalogue()
+    model = (await providers.catalogue())[0]
     assert (model.available, model.reason) == (
         False,
         "The model provider took too long to answer.",
@@ -124,3 +128,24 @@ async def test_a_list_that_does_not_come_holds_up_neither_page_nor_chats(
 
     assert time.monotonic() - began < 0.1, "nobody waits again so soon"
     assert len(model_server.exchanges) == 1
+
+
+async def test_nobody_waits_for_the_list_of_a_fallback(
+    make, model_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_PATIENCE", 0.1)
+    model_server.script = _silent
+    providers = make(fallbacks={"scripted/echo": ("p/a", "p/b", "scripted/story", "scripted/no")})
+    asked = await providers.choose("scripted/echo")
+
+    began = time.monotonic()
+    candidates = await providers.candidates(asked)
+
+    assert time.monotonic() - began < 0.3
+    # What cannot be told is for the call to find out.
+    assert [choice.id for choice in candidates] == [
+        "scripted/echo",
+        "p/a",
+        "p/b",
+        "scripted/story",
+    ]

@@ -147,13 +147,9 @@ class Providers:
 
     async def candidates(self, choice: Choice) -> list[Choice]:
         """Return the choice, then the fallbacks of its model that can be called, in order."""
-        found = [choice]
-        for model_id in self._fallbacks.get(choice.id, ()):
-            name, _, model = model_id.partition("/")
-            settings = self._settings[name]
-            if _missing(settings) is None and (info := await self._find(settings, model)):
-                found.append(Choice(model_id, settings.kind, self._adapter(name), info))
-        return found
+        fallbacks = self._fallbacks.get(choice.id, ())
+        found = await asyncio.gather(*(self._fallback(model_id) for model_id in fallbacks))
+        return [choice, *(fallback for fallback in found if fallback is not None)]
 
     async def close(self) -> None:
         """Close every adapter in use."""
@@ -162,8 +158,25 @@ class Providers:
         for adapter in self._adapters.values():
             await adapter.close()
 
-    async def _find(self, settings: ProviderSettings, model: str) -> ModelInfo | None:
-        """Return what is known of a model; ``None`` when it is not on offer."""
+    async def _fallback(self, model_id: str) -> Choice | None:
+        name, _, model = model_id.partition("/")
+        settings = self._settings[name]
+        if _missing(settings) is not None:
+            return None
+        # The model asked for does not wait for what may never be needed.
+        info = await self._find(settings, model, patience=_PATIENCE)
+        return Choice(model_id, settings.kind, self._adapter(name), info) if info else None
+
+    async def _find(
+        self, settings: ProviderSettings, model: str, patience: float | None = None
+    ) -> ModelInfo | None:
+        """Return what is known of a model; ``None`` when it is not on offer.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for a list that alone can tell whether it is.
+        """
         configured = {m.name: m for m in settings.models}
         if configured:
             if model not in configured:
@@ -177,9 +190,13 @@ class Providers:
             except TimeoutError:
                 return _merged(given, None)
             return _merged(given, listing.models.get(model))
-        listing = await self._listing(settings.name, _USABLE)
-        if model not in listing.models:
-            listing = await self._listing(settings.name, _FRESH)
+        try:
+            async with asyncio.timeout(patience):
+                listing = await self._listing(settings.name, _USABLE)
+                if model not in listing.models:
+                    listing = await self._listing(settings.name, _FRESH)
+        except TimeoutError:
+            return ModelInfo(name=model)
         if model in listing.models:
             return listing.models[model]
         # Where the provider cannot be asked, the call itself will tell what is wrong.
