@@ -38,6 +38,33 @@ async def _stay_silent(exchange: Exchange) -> None:
     await exchange.client_closed.wait()
 
 
+class TestSilenceAfterTheEnd:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        quick = settings.providers[0].model_copy(update={"chunk_timeout": 0.2})
+        return settings.model_copy(update={"providers": (quick,)})
+
+    async def test_does_not_break_the_answer(
+        self, user: ChatClient, model_server: ModelServer
+    ) -> None:
+        async def script(exchange: Exchange) -> None:
+            await exchange.begin_stream()
+            await exchange.send_text("All of it.")
+            await exchange.send_chunk({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+            await exchange.client_closed.wait()
+
+        model_server.script = script
+        conversation_id = uuid4()
+
+        async with user.chat("Hi", conversation_id=conversation_id) as stream:
+            await stream.rest()
+
+        assert stream.types[-2:] == ["finish", "[DONE]"]
+        message = (await user.conversation(conversation_id))["messages"][-1]
+        assert message["status"] == "complete"
+        assert message["metadata"]["usage"]["usage_estimated"] is True
+
+
 @pytest.mark.parametrize(
     ("script", "error_type", "kept"),
     [

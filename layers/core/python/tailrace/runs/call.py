@@ -121,6 +121,10 @@ class Call:
                 async for deltas in stream:
                     self._observe(deltas)
                     yield deltas
+        except ProviderError as error:
+            # Silence after the end of an answer has not broken the answer.
+            if error.type != "timeout" or self.finish is None:
+                raise
         finally:
             self._ended = time.perf_counter()
 
