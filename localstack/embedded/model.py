@@ -36,6 +36,7 @@ _HOSTED = (
     _Hosted(("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini", "gemini-2.5-flash"),
 )
 
+_OPENAI = "api.openai.com"
 _OLLAMA_PORT = 11434
 # Seconds to wait for Ollama; it is on this machine or near.
 _OLLAMA_PATIENCE = 1.0
@@ -51,13 +52,13 @@ class Found(NamedTuple):
     providers
         Settings of their providers.
     default
-        Id of the model used when a request names none.
+        Id of the model used when a request names none; ``None`` for the first on offer.
     origin
         Where it was found, in words for the terminal.
     """
 
     providers: tuple[ProviderSettings, ...]
-    default: str
+    default: str | None
     origin: str
 
 
@@ -96,6 +97,8 @@ def _find_hosted(hosted: _Hosted, environment: Mapping[str, str]) -> Found | Non
         if not (key := environment.get(variable, "").strip()):
             continue
         base_url = environment.get("OPENAI_BASE_URL") if name == "openai" else None
+        if base_url and urlsplit(base_url).hostname == _OPENAI:
+            base_url = None
         provider = ProviderSettings(
             name=name,
             # Another server behind OpenAI's variables speaks chat completions at best.
@@ -104,7 +107,8 @@ def _find_hosted(hosted: _Hosted, environment: Mapping[str, str]) -> Found | Non
             api_key=SecretStr(key),
         )
         where = f"{variable}, at {base_url}" if base_url else variable
-        return Found((provider,), f"{name}/{hosted.default}", where)
+        # Whatever that server has, a model of OpenAI's is the least likely.
+        return Found((provider,), None if base_url else f"{name}/{hosted.default}", where)
     return None
 
 

@@ -67,6 +67,16 @@ def test_another_server_behind_openais_variables_is_called_as_what_it_is() -> No
     assert found is not None
     (provider,) = found.providers
     assert (provider.kind, provider.base_url) == ("openai_compatible", "http://box:8000/v1")
+    assert found.default is None, "the first that it has"
+
+
+def test_openais_own_address_is_openai() -> None:
+    variables = {"OPENAI_API_KEY": "sk-secret", "OPENAI_BASE_URL": "https://api.openai.com/v1"}
+    found = find(_NOBODY | variables)
+    assert found is not None
+    (provider,) = found.providers
+    assert (provider.kind, provider.base_url) == ("openai", None)
+    assert found.default == "openai/gpt-5-mini"
 
 
 def test_a_key_from_a_file_may_end_in_a_line_break() -> None:
