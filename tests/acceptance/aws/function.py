@@ -18,7 +18,8 @@ from typing import Any
 from tests.acceptance.aws.runtime_api import RuntimeApi
 
 ROOT = Path(__file__).parents[3]
-PYTHON = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+# The one that made the virtual environment, with nothing of the machine's own packages.
+PYTHON = ROOT / ".tools" / "bin" / "python"
 
 
 @dataclass
