@@ -60,6 +60,9 @@ def full_environment(stack: ExitStack, url: str) -> dict[str, str]:
         "TAILRACE_PROVIDERS": json.dumps([provider]),
         "TAILRACE_MAX_OUTPUT_TOKENS": str(MAX_TOKENS),
         "TAILRACE_SECURE_COOKIES": "false",
+        # Counted like any, refused never.
+        "TAILRACE_USER_RATE": "1000000/second",
+        "TAILRACE_ADDRESS_RATE": "1000000/second",
     }
 
 

@@ -20,7 +20,10 @@ class _Server(uvicorn.Server):
 async def serve(app: Any) -> AsyncIterator[str]:
     """Serve `app`, lifespan included, and yield its base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    # As the embedded stack does: a forwarded address would be the client's own claim.
+    config = uvicorn.Config(
+        app, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from tailrace.auth.oidc import Provider as IdentityProvider
+    from tailrace.limits.limiter import Limiter
     from tailrace.mail import Mailer
     from tailrace.providers.registry import Providers
     from tailrace.providers.router import Router
@@ -69,6 +70,12 @@ class Services:
         from tailrace.auth.oidc import Provider
 
         return Provider(self.settings)
+
+    @cached_property
+    def limiter(self) -> "Limiter":
+        from tailrace.limits.limiter import Limiter
+
+        return Limiter(self.redis, self.settings)
 
     async def open(self) -> None:
         """Start the pool; returns at once, whether or not the database answers."""

@@ -5,10 +5,12 @@ allowed; the value itself is never shown, since it may be a secret.
 """
 
 import re
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,11 +22,21 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from tailrace.limits.rate import parse as parse_rate
+
 # Scheme, host and port, and nothing after them.
 _ORIGIN = r"^https?://[^\s/?#@]+$"
 # An address, or a name and an address in angle brackets; a line break would begin a header.
 _SENDER = r"^[^\r\n<>@]*<?[^\s<>@]+@[^\s<>@]+>?$"
 _MAIL_SCHEMES = ("smtp", "smtps", "ses", "file")
+
+def _rate(text: str) -> str:
+    parse_rate(text)
+    return text
+
+
+RateText = Annotated[str, AfterValidator(_rate)]
+Usd = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=12)]
 
 Capability = Literal["vision", "documents", "reasoning", "tools"]
 
@@ -142,6 +154,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(default=None, max_length=500, pattern=_ORIGIN)
     registration: Literal["open", "closed"] = "open"
     deleted_kept_for: float = Field(default=30 * 86_400, ge=0, le=10 * 366 * 86_400)
+    max_import_bytes: int = Field(default=32 << 20, ge=1, le=1 << 30)
+    export_volume_bytes: int = Field(default=100 << 20, ge=1, le=1 << 40)
 
     session_ttl: int = Field(default=30 * 86_400, ge=60)
     sign_in_limit: int = Field(default=10, ge=1, le=1_000_000)
@@ -156,10 +170,26 @@ class Settings(BaseSettings):
     )
     oidc_client_secret: SecretStr | None = None
     oidc_name: str = Field(default="single sign-on", min_length=1, max_length=80)
+    user_rate: RateText = "60/minute"
+    key_rate: RateText = "60/minute"
+    address_rate: RateText = "600/minute"
+    request_rate: RateText = "120/minute"
+    user_tokens_per_day: int | None = Field(default=None, ge=0, le=10**15)
+    user_tokens_per_month: int | None = Field(default=None, ge=0, le=10**15)
+    user_usd_per_day: Usd | None = None
+    user_usd_per_month: Usd | None = None
+    budget_usd_per_day: Usd | None = None
+    budget_usd_per_month: Usd | None = None
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    client_address_header: Literal["x-forwarded-for", "cloudfront-viewer-address"] = (
+        "x-forwarded-for"
+    )
     guest_ttl: int = Field(default=30 * 86_400, ge=60)
-    guest_limit: int = Field(default=20, ge=0)
-    guest_address_limit: int = Field(default=60, ge=0)
-    guest_window: int = Field(default=86_400, ge=1)
+    guest_limit: int = Field(default=20, ge=0, le=1_000_000)
+    guest_address_limit: int = Field(default=60, ge=0, le=1_000_000)
+    guest_window: int = Field(default=86_400, ge=1, le=366 * 86_400)
+    guest_ipv4_prefix: int = Field(default=24, ge=8, le=32)
+    guest_ipv6_prefix: int = Field(default=56, ge=16, le=128)
     secure_cookies: bool = True
 
     previews: bool = True

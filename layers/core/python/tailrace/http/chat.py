@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tailrace.auth import guests
 from tailrace.auth.identity import (
     Caller,
     client_address,
@@ -28,9 +27,10 @@ from tailrace.auth.identity import (
 from tailrace.conversations import store
 from tailrace.db import queries
 from tailrace.db.pool import connect
-from tailrace.http import problems
+from tailrace.http import exports, problems
 from tailrace.http.csrf import SameOrigin
 from tailrace.ids import parse_uuid, uuid7
+from tailrace.limits.addresses import trusted_proxies
 from tailrace.problems import Problem, invalid, not_found
 from tailrace.providers.base import ReasoningEffort
 from tailrace.runs import attachments, journal, wire
@@ -117,8 +117,12 @@ def create_app(services: Services, *, lifespan: bool = True) -> Starlette:
             Route("/api/chat", routes.start, methods=["POST"]),
             Route("/api/chat/{conversation_id}/stream", routes.follow, methods=["GET"]),
             Route("/api/chat/{conversation_id}/stop", routes.stop, methods=["POST"]),
+            *exports.routes(services),
         ],
-        middleware=[Middleware(SameOrigin, public_url=services.settings.public_url)],
+        middleware=[
+            *trusted_proxies(services.settings),
+            Middleware(SameOrigin, public_url=services.settings.public_url),
+        ],
         exception_handlers=problems.HANDLERS,
         lifespan=run_lifespan,
     )
@@ -135,15 +139,18 @@ class _Routes:
         body = await _read(request, _chat_decoder)
         caller = await self._identify(request)
         request_id = str(uuid7())
+        address = client_address(request)
         if caller.kind == "user":
+            rates = await self._services.limiter.take_message(caller, address)
             started = await self._start_user(caller, body, request_id)
         else:
-            started = await self._start_guest(caller, body, request, request_id)
+            started, rates = await self._start_guest(caller, body, address, request_id)
         if isinstance(started, Run):
             self.runs.start(started)
             response = _stream(started.frames(), started.call.id, request_id)
         else:
             response = await self._repeat(caller, started, request_id)
+        response.headers.update(rates)
         set_guest_cookie(self._services, response, caller)
         return response
 
@@ -225,8 +232,8 @@ class _Routes:
         )
 
     async def _start_guest(
-        self, caller: Caller, body: _ChatRequest, request: Request, request_id: str
-    ) -> Run:
+        self, caller: Caller, body: _ChatRequest, address: str, request_id: str
+    ) -> tuple[Run, dict[str, str]]:
         field, message = _last_message(body)
         parts = self._new_message(message, field)
         asked = await self._asked(body, field, parts, request_id)
@@ -234,10 +241,9 @@ class _Routes:
             {"role": earlier.role, "parts": self._parts_of(earlier, f"messages.{number}")}
             for number, earlier in enumerate((body.messages or [message])[:-1])
         ]
-        await guests.take(
-            self._services.redis, self._services.settings, caller.id, client_address(request)
-        )
-        return await start_guest_turn(self._services, caller, asked, earlier=earlier)
+        # A guest has few messages: one that cannot be sent is none of them.
+        rates = await self._services.limiter.take_message(caller, address)
+        return await start_guest_turn(self._services, caller, asked, earlier=earlier), rates
 
     async def _asked(
         self, body: _ChatRequest, field: str, parts: list[dict[str, Any]], request_id: str

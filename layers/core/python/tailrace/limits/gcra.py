@@ -10,10 +10,12 @@ Knows nothing of who is limited or why; what an unreachable Valkey means is the 
 
 import hashlib
 import math
-from collections.abc import Awaitable
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from redis.asyncio import Redis
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 # KEYS: one for each limit. ARGV: cost, the time or '' for the server's clock, then limit and
 # interval for each. Times are whole microseconds, which a double holds exactly until 2255.

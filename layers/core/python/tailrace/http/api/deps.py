@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from tailrace.auth.identity import Caller, identify, require_scope, set_guest_cookie
+from tailrace.auth.identity import (
+    Caller,
+    client_address,
+    identify,
+    require_scope,
+    set_guest_cookie,
+)
 from tailrace.auth.keys import Scope
 from tailrace.problems import Problem
 from tailrace.services import Services
@@ -77,3 +83,14 @@ Writer = Annotated[Caller, require("write")]
 Person = Annotated[Caller, Depends(_get_person)]
 #: An admin, signed in or with a key that has this scope.
 Admin = Annotated[Caller, Depends(_get_admin)]
+
+
+async def _count_request(
+    request: Request, response: Response, services: CurrentServices, caller: CurrentCaller
+) -> None:
+    address = client_address(request)
+    response.headers.update(await services.limiter.take_request(caller, address))
+
+
+#: For routes that take more than a look: ``@router.post("", dependencies=[Limited])``.
+Limited = Depends(_count_request)

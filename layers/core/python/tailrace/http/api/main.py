@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tailrace.http import problems
 from tailrace.http.api.routes import (
+    account,
     auth,
     conversations,
     feedback,
@@ -19,9 +21,12 @@ from tailrace.http.api.routes import (
     metrics,
     models,
     oidc,
+    shares,
+    transfer,
     users,
 )
 from tailrace.http.csrf import SameOrigin
+from tailrace.limits.addresses import trusted_proxies
 from tailrace.problems import Problem
 from tailrace.services import Services
 
@@ -50,16 +55,22 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         exception_handlers={**problems.HANDLERS, RequestValidationError: _on_invalid},
         lifespan=run_lifespan if lifespan else None,
     )
-    app.add_middleware(SameOrigin, public_url=services.settings.public_url)
+    app.user_middleware += [
+        *trusted_proxies(services.settings),
+        Middleware(SameOrigin, public_url=services.settings.public_url),
+    ]
     app.state.services = services
     for routes in (
         auth,
+        account,
         oidc,
         keys,
         users,
         conversations,
         messages,
         feedback,
+        shares,
+        transfer,
         models,
         metrics,
         health,

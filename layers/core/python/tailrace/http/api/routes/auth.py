@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tailrace import cursor as cursors
-from tailrace.auth import attempts, guests, resets, sessions, users
+from tailrace.auth import attempts, resets, sessions, users
 from tailrace.auth.identity import (
     SESSION_COOKIE,
     Caller,
@@ -111,9 +111,7 @@ async def me(request: Request, services: CurrentServices, caller: CurrentCaller)
         email=None,
         role=None,
         guest_limit=services.settings.guest_limit,
-        guest_remaining=await guests.remaining(
-            services.redis, services.settings, caller.id, client_address(request)
-        ),
+        guest_remaining=await services.limiter.guest_remaining(caller, client_address(request)),
     )
 
 
