@@ -1,0 +1,333 @@
+"""Who may call what: for every route of both applications and every kind of caller, the answer.
+
+A new route needs a row in `TABLE`; a new path parameter needs a maker in `MAKERS`. Each call is
+made against people and things of its own, so that a row may delete what it names.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import redis
+from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
+
+from localstack.embedded.valkey import Valkey
+from tailrace.auth import guests, keys, sessions
+from tailrace.auth.identity import GUEST_COOKIE, SESSION_COOKIE
+from tailrace.db.pool import connect
+from tailrace.http import api, chat
+from tailrace.http.site import create_app
+from tailrace.ids import uuid7
+from tailrace.services import Services
+from tailrace.settings import ProviderSettings, Settings
+from tests.support.chat_client import user_message
+from tests.support.serving import serve
+
+
+class Row(NamedTuple):
+    """What each kind of caller is answered, as a status.
+
+    Attributes
+    ----------
+    scope
+        The scope that a key needs; ``None`` where no scope helps or none is needed.
+    none, guest, other, owner, admin
+        Nobody, a guest, a user, the user whom the things in the path belong to, an admin.
+    lacking, holding
+        The owner's key with every scope but this one, and with this one alone. Where the scope is
+        ``admin`` the keys are the admin's.
+    json
+        The body, or what makes it for the people and things of the call.
+    before
+        What the owner calls first, as ``(route, body)``.
+    """
+
+    scope: keys.Scope | None
+    none: int
+    guest: int
+    other: int
+    owner: int
+    admin: int
+    lacking: int
+    holding: int
+    json: Any = None
+    before: tuple[str, Any] | None = None
+
+
+def _everybody(status: int, **more: Any) -> Row:
+    return Row(None, *(status,) * 7, **more)
+
+
+def _person(status: int, **more: Any) -> Row:
+    """A row of somebody signed in with a browser, about nothing but themselves."""
+    return Row(None, 401, 401, status, status, status, 403, 403, **more)
+
+
+def _owned(scope: keys.Scope, status: int, **more: Any) -> Row:
+    """A row of something in the path that has an owner, told by guests' 404 not to exist."""
+    return Row(scope, 404, 404, 404, status, 404, 403, status, **more)
+
+
+PASSWORD = "correct horse battery"
+NEW = {"email": "new@example.org", "password": PASSWORD}
+KEY = {"name": "k", "scopes": ["read"]}
+CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
+CONVERSATION = "/api/conversations/{conversation_id}"
+MESSAGE = CONVERSATION + "/messages/{message_id}"
+
+# Order of the numbers: none, guest, other, owner, admin, key lacking the scope, key holding it.
+TABLE: dict[str, Row] = {
+    "GET /healthz": _everybody(200),
+    "GET /readyz": _everybody(200),
+    "GET /api/openapi.json": _everybody(200),
+    "GET /api/auth/me": _everybody(200),
+    "GET /api/auth/options": _everybody(200),
+    "POST /api/auth/register": _everybody(201, json=lambda _: NEW | {"email": f"{uuid4()}@x.org"}),
+    "POST /api/auth/login": _everybody(401, json=NEW),
+    "POST /api/auth/logout": _everybody(204),
+    "POST /api/auth/logout-everywhere": _person(204),
+    "PUT /api/auth/password": _person(409, json=CHANGE),
+    "POST /api/auth/password-reset": _everybody(202, json=lambda _: {"email": f"{uuid4()}@x.org"}),
+    "POST /api/auth/password-reset/confirm": _everybody(
+        422, json={"token": "x", "password": PASSWORD}
+    ),
+    "GET /api/auth/sessions": _person(200),
+    "DELETE /api/auth/sessions/{session_id}": Row(None, 401, 401, 404, 204, 404, 403, 403),
+    "GET /api/auth/oidc/login": _everybody(303),
+    "GET /api/auth/oidc/callback": _everybody(303),
+    "GET /api/keys": _person(200),
+    "POST /api/keys": _person(201, json=KEY),
+    "PATCH /api/keys/{key_id}": Row(None, 401, 401, 404, 200, 404, 403, 403, json={"name": "n"}),
+    "DELETE /api/keys/{key_id}": Row(None, 401, 401, 404, 204, 404, 403, 403),
+    "GET /api/admin/users": Row("admin", 401, 401, 403, 403, 200, 403, 200),
+    "PATCH /api/admin/users/{user_id}": Row(
+        "admin", 401, 401, 403, 403, 200, 403, 200, json={"disabled": True}
+    ),
+    "GET /api/models": _everybody(200),
+    "GET /api/metrics/overview": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/calls": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/conversations": Row("read", 200, 200, 200, 200, 200, 403, 200),
+    f"GET {CONVERSATION}": _owned("read", 200),
+    f"PATCH {CONVERSATION}": _owned("write", 200, json={"title": "t"}),
+    f"DELETE {CONVERSATION}": _owned("write", 204),
+    f"POST {CONVERSATION}/restore": _owned("write", 200),
+    f"PUT {CONVERSATION}/active-leaf": _owned(
+        "write", 200, json=lambda world: {"message_id": world.made["message_id"]}
+    ),
+    f"DELETE {MESSAGE}": _owned("write", 200),
+    f"PUT {MESSAGE}/feedback": _owned("write", 200, json={"rating": "up"}),
+    f"DELETE {MESSAGE}/feedback": _owned(
+        "write", 204, before=(f"PUT {MESSAGE}/feedback", {"rating": "up"})
+    ),
+    "POST /api/chat": Row(
+        "chat", 200, 200, 200, 200, 200, 403, 200,
+        json=lambda _: {"id": str(uuid4()), "message": user_message("Hi")},
+    ),
+    "GET /api/chat/{conversation_id}/stream": Row("chat", 204, 204, 404, 204, 404, 403, 204),
+    "POST /api/chat/{conversation_id}/stop": Row("chat", 204, 204, 404, 204, 404, 403, 204),
+}  # fmt: skip
+
+
+class Account(NamedTuple):
+    """A user, signed in."""
+
+    id: UUID
+    secret: str
+
+
+class World:
+    """The people of one call, and what the owner has.
+
+    Attributes
+    ----------
+    made
+        By name of path parameter: the ids of what the makers made.
+    """
+
+    def __init__(self, services: Services, http: httpx.AsyncClient) -> None:
+        self.services = services
+        self.http = http
+        self.made: dict[str, str] = {}
+
+    async def populate(self) -> None:
+        """Make the people."""
+        self.owner = await self._sign_in("user")
+        self.other = await self._sign_in("user")
+        self.admin = await self._sign_in("admin")
+
+    async def make(self, route: str, row: Row) -> None:
+        """Make what the path of a route names."""
+        for name in _parameters(route):
+            self.made[name] = await MAKERS[name](self)
+        if row.before is not None:
+            before, body = row.before
+            method, template = before.split()
+            await self.as_owner(method, template.format_map(self.made), json=body)
+
+    async def send(self, caller: str, route: str, row: Row) -> httpx.Response:
+        """Call a route as a kind of caller."""
+        method, template = route.split()
+        path = template.format_map(self.made)
+        body = row.json(self) if callable(row.json) else row.json
+        headers = await self.headers(caller, row.scope)
+        # What an earlier answer set must not speak for this caller.
+        self.http.cookies.clear()
+        return await self.http.request(method, path, headers=headers, json=body)
+
+    async def headers(self, caller: str, scope: keys.Scope | None) -> dict[str, str]:
+        """Return what tells who is calling."""
+        if caller == "none":
+            return {}
+        if caller == "guest":
+            _, cookie = guests.issue(self.services.settings)
+            return {"cookie": f"{GUEST_COOKIE}={cookie}"}
+        if caller in ("lacking", "holding"):
+            user = self.admin if scope == "admin" else self.owner
+            scopes = [each for each in keys.SCOPES if (each == scope) == (caller == "holding")]
+            key = await self.key_of(user, scopes or ["read"])
+            return {"authorization": f"Bearer {key}"}
+        account: Account = getattr(self, caller)
+        return {"cookie": f"{SESSION_COOKIE}={account.secret}"}
+
+    async def key_of(self, user: Account, scopes: list[keys.Scope]) -> str:
+        """Return a new key of a user."""
+        in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+        _, key = await keys.create(self.services.pool, user.id, "k", scopes, in_an_hour)
+        return key
+
+    async def as_owner(self, method: str, path: str, **body: Any) -> httpx.Response:
+        """Call as the owner, to make something."""
+        headers = await self.headers("owner", None)
+        self.http.cookies.clear()
+        response = await self.http.request(method, path, headers=headers, **body)
+        assert response.is_success, response.text
+        return response
+
+    async def _sign_in(self, role: str) -> Account:
+        id = uuid7()
+        async with connect(self.services.pool) as connection:
+            await connection.execute(
+                "INSERT INTO users (id, email, role) VALUES (%s, %s, %s)",
+                (id, f"{id}@example.org", role),
+            )
+        return Account(id, await sessions.create(self.services.pool, id, 3600))
+
+
+async def _conversation(world: World) -> str:
+    id = str(uuid4())
+    body = {"id": id, "message": user_message("Hi")}
+    answer = await world.as_owner("POST", "/api/chat", json=body)
+    world.made["message_id"] = answer.headers["x-tailrace-run-id"]
+    return id
+
+
+async def _message(world: World) -> str:
+    # Made together with its conversation, which stands before it in every path.
+    return world.made["message_id"]
+
+
+async def _session(world: World) -> str:
+    return (await world.as_owner("GET", "/api/auth/sessions")).json()["items"][0]["id"]
+
+
+async def _key(world: World) -> str:
+    return (await world.as_owner("POST", "/api/keys", json=KEY)).json()["id"]
+
+
+async def _user(world: World) -> str:
+    return str(world.owner.id)
+
+
+MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
+    "conversation_id": _conversation,
+    "message_id": _message,
+    "session_id": _session,
+    "key_id": _key,
+    "user_id": _user,
+}
+
+
+@pytest.fixture(scope="module")
+async def site(
+    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SimpleNamespace]:
+    """A site that counts nobody out, and services beside it."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "index.html").touch()
+    settings = _settings(module_database_url, valkey.url, folder)
+    services = Services(settings)
+    await services.open()
+    async with (
+        serve(create_app(Services(settings), folder)) as base_url,
+        httpx.AsyncClient(base_url=base_url, timeout=20) as http,
+    ):
+        yield SimpleNamespace(services=services, http=http)
+    await services.close()
+
+
+def _settings(database_url: str, redis_url: str, folder: Path) -> Settings:
+    return Settings(
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        secret_key=SecretStr("a secret key that only tests use"),
+        secure_cookies=False,
+        public_url="http://localhost",
+        mail_url=SecretStr(f"file://{folder}/outbox"),
+        # Nobody listens there: a sign-in comes back with an error.
+        oidc_issuer="http://127.0.0.1:9",
+        oidc_client_id="tailrace",
+        sign_in_address_limit=1_000_000,
+        sign_in_limit=1_000_000,
+        guest_address_limit=1_000_000,
+        providers=(ProviderSettings(name="scripted", kind="scripted"),),
+        default_model="scripted/echo",
+    )
+
+
+def _parameters(route: str) -> list[str]:
+    return [part[1:-1] for part in route.split("/") if part.startswith("{")]
+
+
+def test_every_route_has_a_row() -> None:
+    services = Services(_settings("postgresql://", "redis://localhost", Path("/nowhere")))
+    routes = {
+        f"{method} {route.path}"
+        for app in (api.create_app(services), chat.create_app(services))
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+        # Starlette adds it to every GET.
+        if method != "HEAD"
+    }
+
+    assert sorted(routes - set(TABLE)) == [], "routes without a row"
+    assert sorted(set(TABLE) - routes) == [], "rows without a route"
+    assert {name for route in TABLE for name in _parameters(route)} <= set(MAKERS)
+
+
+@pytest.mark.parametrize("route", TABLE)
+async def test_each_kind_of_caller_is_answered_as_the_table_says(
+    site: SimpleNamespace, route: str
+) -> None:
+    row = TABLE[route]
+    callers = ("none", "guest", "other", "owner", "admin", "lacking", "holding")
+    answered, told = {}, {}
+    for caller in callers:
+        world = World(site.services, site.http)
+        await world.populate()
+        await world.make(route, row)
+        response = await world.send(caller, route, row)
+        answered[caller] = response.status_code
+        told[caller] = response.text[:200]
+        if response.status_code >= 400:
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["status"] == response.status_code
+
+    assert answered == {caller: getattr(row, caller) for caller in callers}, told
