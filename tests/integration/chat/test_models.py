@@ -373,6 +373,21 @@ async def test_a_message_that_the_model_cannot_read_is_refused_before_anything_h
     assert await database.value("SELECT count(*) FROM runs") == 0
 
 
+@pytest.mark.parametrize("subtype", ["\0", 'x" onload="', "x" * 300])
+async def test_text_of_a_type_that_is_none_is_plain_text(user: ChatClient, subtype: str) -> None:
+    conversation_id = uuid4()
+    message = _message(_file(b"Hello", f"text/{subtype}"))
+    body = {"id": str(conversation_id), "message": message, "model": "scripted/text"}
+    body["message"]["parts"][0]["mediaType"] = "text/plain"
+
+    response = await user.http.post("/api/chat", json=body)
+
+    assert response.status_code == 200
+    (kept,) = (await user.conversation(conversation_id))["messages"][0]["parts"]
+    assert kept["mediaType"] == "text/plain"
+    assert kept["url"].startswith("data:text/plain;base64,")
+
+
 async def test_a_picture_alone_gives_its_name_to_the_conversation(user: ChatClient) -> None:
     message = _message(_file(PNG, "image/png", "sunset.png"))
     body = {"id": str(uuid4()), "message": message, "model": "scripted/refusal"}

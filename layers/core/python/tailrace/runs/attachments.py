@@ -6,6 +6,7 @@ settings. Called by the chat application and by `tailrace.runs.prompt`.
 
 import base64
 import binascii
+import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +16,7 @@ from tailrace.settings import Capability, Settings
 
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _PDF = "application/pdf"
+_TEXT = re.compile(r"text/[a-z0-9][a-z0-9.+_-]{0,63}")
 # Text under other names.
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
 
@@ -108,7 +110,7 @@ def _sniff(declared: str, data: bytes, field: str) -> str:
     if data.startswith(b"%PDF-"):
         return _PDF
     if (declared.startswith("text/") or declared in _TEXTS) and _is_text(data):
-        return declared if declared.startswith("text/") else "text/plain"
+        return declared if _TEXT.fullmatch(declared) else "text/plain"
     raise invalid(
         f"{field}.mediaType",
         f"This is no file of a type that is taken: {', '.join(_IMAGES)}, {_PDF} and UTF-8 text.",
