@@ -83,7 +83,7 @@ async def test_a_model_of_which_all_is_given_is_chosen_without_asking(make, mode
 
 
 @pytest.mark.parametrize(
-    ("status", "available"), [(404, True), (403, True), (405, True), (401, False), (500, False)]
+    ("status", "available"), [(404, True), (403, True), (400, False), (401, False), (500, False)]
 )
 async def test_named_models_need_no_list(make, model_server, status, available) -> None:
     async def script(exchange: Exchange) -> None:

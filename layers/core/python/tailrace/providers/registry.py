@@ -41,7 +41,7 @@ _LIST_TIMEOUT = 10.0
 _PATIENCE = 2.0
 
 # What tells that a provider has no list for us, rather than that it cannot be called.
-_UNLISTED: frozenset[ErrorType] = frozenset({"not_found", "permission", "invalid_request"})
+_UNLISTED: frozenset[ErrorType] = frozenset({"not_found", "permission"})
 
 _NO_SUCH_MODEL = "No such model. GET /api/models lists those on offer."
 
