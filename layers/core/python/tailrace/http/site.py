@@ -4,6 +4,7 @@ Called by the embedded stack, or any other place that is one process; on AWS the
 network does this routing, and no function imports it.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.http import api, chat, problems
 from tailrace.services import Services
+
+# What the chat function serves on AWS, since it streams.
+_STREAMED = re.compile(r"/api/(chat/.*|conversations/[^/]*/export)")
 
 # The build puts a hash of the content into the names under assets/.
 _HASHED = "assets/"
@@ -76,7 +80,7 @@ class Site(Router):
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == "/api/chat" or path.startswith("/api/chat/"):
+        if path in ("/api/chat", "/api/export") or _STREAMED.fullmatch(path):
             app = self._chat
         elif path.startswith("/api/") or path in ("/api", "/healthz", "/readyz"):
             app = self._api

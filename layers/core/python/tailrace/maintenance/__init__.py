@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tailrace.auth.erasure import forget_late_events
+from tailrace.auth import resets
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.maintenance.partitions import create_partitions
@@ -37,6 +39,10 @@ class MaintainReport(msgspec.Struct):
         Expired sessions deleted.
     purged
         Conversations purged, deleted long enough ago.
+    reset_links
+        Reset links sent.
+    forgotten
+        Events of deleted accounts that came late and were made nobody's.
     """
 
     partitions: list[str]
@@ -44,6 +50,8 @@ class MaintainReport(msgspec.Struct):
     lost: int
     sessions: int
     purged: int
+    reset_links: int
+    forgotten: int
 
 
 async def maintain(services: "Services") -> MaintainReport:
@@ -67,4 +75,14 @@ async def maintain(services: "Services") -> MaintainReport:
         lost=sent.rowcount,
         sessions=ended.rowcount,
         purged=await purge_deleted(services),
+        reset_links=await _send_reset_links(services),
+        forgotten=await forget_late_events(services),
     )
+
+
+async def _send_reset_links(services: "Services") -> int:
+    mailer = services.mailer
+    # Links begin with the public address.
+    if mailer is None or services.settings.public_url is None:
+        return 0
+    return await resets.send_due(services.pool, services.settings, mailer)

@@ -1,0 +1,249 @@
+"""Writing what was imported: each conversation in a transaction of its own, whole or not at all.
+
+Called by the api application. What was imported before is known by its source and the id it has
+there, so that an import can be sent again, after an interruption or with a newer export.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import DataError, IntegrityError
+from psycopg.errors import ProgramLimitExceeded
+from psycopg.types.json import Jsonb
+
+from tailrace.db import queries
+from tailrace.db.pool import Pool, pipeline
+from tailrace.ids import parse_uuid, uuid7
+from tailrace.problems import Problem
+from tailrace.providers.registry import Providers
+from tailrace.settings import Settings
+from tailrace.transfer import chatgpt, claude, own, unpack
+from tailrace.transfer.draft import Draft, Source, Unusable
+
+_sql = queries.load("transfer")
+
+# A function has 30 s, and a person not much more patience; what is left is taken the next time.
+_PATIENCE = 20.0
+_TOLD_CHARS = 200
+
+
+class Imported(msgspec.Struct):
+    """A conversation that was taken; `id` is ours, `source_id` its source's."""
+
+    id: UUID
+    source: Source
+    source_id: str
+    title: str
+    messages: int
+
+
+class Skipped(msgspec.Struct):
+    """A conversation that was not taken, as far as it can be named, and why."""
+
+    id: str | None
+    title: str | None
+    reason: str
+
+
+class Report(msgspec.Struct):
+    """What an import did.
+
+    Attributes
+    ----------
+    found
+        Conversations in the file: those imported and those skipped.
+    messages
+        Messages written.
+    left_out
+        What was left out of the conversations taken: how many of which kind.
+    complete
+        Whether all were looked at; if not, the same import sent again goes on.
+    """
+
+    found: int
+    imported: int = 0
+    messages: int = 0
+    complete: bool = True
+    items: list[Imported] = []
+    skipped: list[Skipped] = []
+    left_out: dict[str, int] = {}
+
+
+class _Name(msgspec.Struct):
+    """What tells a conversation's format, and what it is called, in any of them."""
+
+    mapping: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    chat_messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    id: msgspec.Raw | None = None
+    conversation_id: msgspec.Raw | None = None
+    uuid: msgspec.Raw | None = None
+    title: msgspec.Raw | None = None
+    name: msgspec.Raw | None = None
+
+    @property
+    def format(self) -> Source | None:
+        if self.mapping is not msgspec.UNSET:
+            return "chatgpt"
+        if self.chat_messages is not msgspec.UNSET:
+            return "claude"
+        return "tailrace" if self.messages is not msgspec.UNSET else None
+
+
+_name_decoder = msgspec.json.Decoder(_Name)
+
+
+async def load(
+    pool: Pool, providers: Providers, settings: Settings, owner_id: UUID, body: bytes
+) -> Report:
+    """Import every conversation of a body that can be taken and is not here yet.
+
+    Parameters
+    ----------
+    body
+        JSON, or a zip of it: our own export's, ChatGPT's or Claude's.
+
+    Raises
+    ------
+    Problem
+        400, 413 or 422 for a body of which nothing can be taken; 503 when the database is down:
+        what was imported by then stays.
+    """
+    elements = await asyncio.to_thread(unpack.conversations, body, settings.max_import_bytes)
+    loader = _Loader(pool, providers, settings, owner_id, len(elements))
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    for element in elements:
+        if asyncio.get_running_loop().time() > deadline:
+            loader.report.complete = False
+            break
+        await loader.take(element)
+    report = loader.report
+    report.left_out = {kind: count for kind, count in loader.left_out.items() if count}
+    return report
+
+
+class _Loader:
+    """One import."""
+
+    def __init__(
+        self, pool: Pool, providers: Providers, settings: Settings, owner_id: UUID, found: int
+    ) -> None:
+        self.report = Report(found, items=[], skipped=[])
+        self.left_out: Counter[str] = Counter()
+        self._pool = pool
+        self._providers = providers
+        self._settings = settings
+        self._owner_id = owner_id
+        self._models: dict[str | None, str] = {}
+
+    async def take(self, element: msgspec.Raw) -> None:
+        """Import one conversation, or say why not."""
+        try:
+            draft = await asyncio.to_thread(_read, element, self._settings)
+            id = await self._write(draft)
+        except Unusable as error:
+            self._skip(element, str(error))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self._skip(element, f"It is not as expected: {error}")
+        except (DataError, IntegrityError, ProgramLimitExceeded):
+            self._skip(element, "The database cannot hold it.")
+        else:
+            if id is None:
+                self._skip(element, "It is here already.")
+                return
+            self.left_out += draft.left_out
+            self.report.imported += 1
+            self.report.messages += len(draft.messages)
+            self.report.items.append(
+                Imported(id, draft.source, draft.source_id, draft.title, len(draft.messages))
+            )
+
+    async def _write(self, draft: Draft) -> UUID | None:
+        """Write a conversation in one transaction; `None` when it is here already."""
+        id = uuid7()
+        ids = {node.id: uuid7() for node in draft.messages}
+        messages = [
+            {
+                "id": str(ids[node.id]),
+                "parent_id": str(ids[node.parent_id]) if node.parent_id else None,
+                "sequence": sequence,
+                "role": node.role,
+                "status": node.status,
+                "parts": node.parts,
+                "metadata": node.metadata,
+                "created_at": node.created_at,
+            }
+            for sequence, node in enumerate(draft.messages, start=1)
+        ]
+        conversation: dict[str, Any] = {
+            name: getattr(draft, name)
+            for name in (
+                "source", "source_id", "title", "title_source", "system_prompt", "tags",
+                "pinned_at", "archived_at", "created_at", "updated_at",
+            )
+        }  # fmt: skip
+        conversation |= {
+            "id": id,
+            "owner_id": self._owner_id,
+            "own_id": parse_uuid(draft.source_id) if draft.source == "tailrace" else None,
+            "model": await self._model(draft.model),
+            "parameters": Jsonb(draft.parameters),
+            "active_leaf_id": ids[draft.active_id],
+            "last_sequence": len(messages),
+        }
+        async with pipeline(self._pool) as connection:
+            cursor = await connection.execute(_sql["import_conversation"], conversation)
+            await connection.execute(
+                _sql["import_messages"],
+                {
+                    "id": id,
+                    "owner_id": self._owner_id,
+                    "messages": Jsonb(messages, dumps=msgspec.json.encode),
+                },
+            )
+            row = await cursor.fetchone()
+        return row["id"] if row else None
+
+    async def _model(self, asked: str | None) -> str:
+        """Return the model with which a conversation can go on here."""
+        if asked not in self._models:
+            try:
+                self._models[asked] = (await self._providers.choose(asked)).id
+            except Problem:
+                self._models[asked] = await self._model(None) if asked is not None else ""
+        return self._models[asked]
+
+    def _skip(self, element: msgspec.Raw, reason: str) -> None:
+        id, title = None, None
+        try:
+            name = _name_decoder.decode(element)
+            id = _told(name.conversation_id) or _told(name.id) or _told(name.uuid)
+            title = _told(name.title) or _told(name.name)
+        except msgspec.MsgspecError:
+            reason = "It is no conversation of a known format."
+        self.report.skipped.append(Skipped(id, title, reason))
+
+
+def _read(element: msgspec.Raw, settings: Settings) -> Draft:
+    """Read one conversation of whichever format it has."""
+    format = _name_decoder.decode(element).format
+    if format == "tailrace":
+        return own.read(element, settings)
+    # Without an id it is known by what it holds.
+    fallback_id = f"sha256:{hashlib.sha256(element).hexdigest()}"
+    if format == "chatgpt":
+        return chatgpt.read(element, fallback_id)
+    if format == "claude":
+        return claude.read(element, fallback_id, settings)
+    raise Unusable("It is no conversation of a known format.")
+
+
+def _told(value: msgspec.Raw | None) -> str | None:
+    try:
+        return msgspec.json.decode(value, type=str)[:_TOLD_CHARS] if value is not None else None
+    except msgspec.MsgspecError:
+        return None

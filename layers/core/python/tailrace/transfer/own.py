@@ -1,0 +1,190 @@
+"""Conversations as we export them ourselves (`tailrace.transfer.export`)."""
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tailrace.providers.base import ReasoningEffort
+from tailrace.settings import Settings
+from tailrace.transfer import draft
+from tailrace.transfer.draft import Draft, Node
+
+_Id = Annotated[str, Meta(min_length=1, max_length=64)]
+_Time = Annotated[str, Meta(max_length=64)]
+_Model = Annotated[str, Meta(max_length=256)]
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+_Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
+
+# Of what a provider wants back with a part; a signature takes some kilobytes.
+_MAX_PROVIDER_METADATA = 256 << 10
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    type: Annotated[str, Meta(max_length=64)]
+    text: str | None = None
+    media_type: Annotated[str, Meta(max_length=256)] | None = None
+    filename: Annotated[str, Meta(max_length=1024)] | None = None
+    url: str | None = None
+    provider_metadata: dict[str, dict[str, Any]] | None = None
+
+
+class _Usage(msgspec.Struct, omit_defaults=True):
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_write_input_tokens: _Count | None = None
+    reasoning_output_tokens: _Count | None = None
+    usage_estimated: bool | None = None
+
+
+class _Error(msgspec.Struct):
+    type: Annotated[str, Meta(max_length=64)]
+    message: Annotated[str, Meta(max_length=2000)]
+
+
+class _Metadata(msgspec.Struct, omit_defaults=True):
+    """What an answer tells of itself that is true wherever it is read."""
+
+    model: _Model | None = None
+    fallback_from: _Model | None = None
+    finish_reason: Annotated[str, Meta(max_length=64)] | None = None
+    usage: _Usage | None = None
+    duration: _Seconds | None = None
+    time_to_first_chunk: _Seconds | None = None
+    omitted_messages: _Count | None = None
+    error: _Error | None = None
+
+
+class _Message(msgspec.Struct):
+    id: _Id
+    role: Literal["user", "assistant"]
+    parts: Annotated[list[_Part], Meta(max_length=1000)]
+    parent_id: _Id | None = None
+    status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] = "complete"
+    created_at: _Time | None = None
+    metadata: msgspec.Raw | None = None
+
+
+class _Parameters(msgspec.Struct, omit_defaults=True):
+    max_output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+
+class Conversation(msgspec.Struct):
+    """A conversation of an export."""
+
+    id: _Id
+    messages: list[_Message]
+    title: Annotated[str, Meta(max_length=1000)] | None = None
+    title_source: Literal["prompt", "model", "user"] = "user"
+    model: _Model | None = None
+    system_prompt: Annotated[str, Meta(max_length=32_000)] | None = None
+    parameters: msgspec.Raw | None = None
+    tags: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=20)] = []
+    pinned_at: _Time | None = None
+    archived_at: _Time | None = None
+    created_at: _Time | None = None
+    updated_at: _Time | None = None
+    active_leaf_id: _Id | None = None
+
+
+_decoder = msgspec.json.Decoder(Conversation)
+_metadata_decoder = msgspec.json.Decoder(_Metadata)
+_parameters_decoder = msgspec.json.Decoder(_Parameters)
+
+
+def read(data: msgspec.Raw, settings: Settings) -> Draft:
+    """Read one conversation.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        When it is not of this format.
+    tailrace.transfer.draft.Unusable
+        When it cannot be taken.
+    """
+    told = _decoder.decode(data)
+    left_out: Counter[str] = Counter()
+    nodes = [_node(message, settings, left_out) for message in told.messages]
+    messages, active_id = draft.grow(nodes, told.active_leaf_id)
+    title, title_source = draft.title_of(told.title, messages)
+    created_at, updated_at = draft.span(
+        draft.moment(told.created_at), draft.moment(told.updated_at), messages
+    )
+    return Draft(
+        source="tailrace",
+        source_id=draft.text(told.id),
+        title=title,
+        title_source=told.title_source if title_source == "user" else "prompt",
+        model=draft.text(told.model) if told.model else None,
+        system_prompt=draft.text(told.system_prompt) if told.system_prompt else None,
+        parameters=_known(told.parameters, _parameters_decoder),
+        tags=list(dict.fromkeys(tag for tag in map(_tag, told.tags) if tag)),
+        pinned_at=draft.moment(told.pinned_at),
+        archived_at=draft.moment(told.archived_at),
+        messages=messages,
+        active_id=active_id,
+        created_at=created_at,
+        updated_at=updated_at,
+        left_out=left_out,
+    )
+
+
+def _node(message: _Message, settings: Settings, left_out: Counter[str]) -> Node:
+    metadata = _known(message.metadata, _metadata_decoder)
+    status = message.status
+    # Whoever wrote an answer that was under way does not write on here, and an answer that failed
+    # says how.
+    if status == "streaming" or (status == "error" and "error" not in metadata):
+        status = "interrupted"
+    parts = []
+    for part in message.parts:
+        kept = _part(part, message.role, settings)
+        if kept is None:
+            left_out["files" if part.type == "file" else "parts"] += 1
+        else:
+            parts.append(kept)
+    return Node(
+        draft.text(message.id),
+        draft.text(message.parent_id) if message.parent_id else None,
+        message.role,
+        parts,
+        status,
+        metadata,
+        draft.moment(message.created_at),
+    )
+
+
+def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
+    """Return a part as it is kept, `None` for one that cannot be."""
+    if part.type == "file":
+        return (
+            draft.file_part(part.url, part.media_type, part.filename, settings)
+            if (role == "user")
+            else None
+        )
+    if part.type not in ("text", "reasoning") or part.text is None:
+        return None
+    kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}
+    if part.provider_metadata and role == "assistant":
+        encoded = msgspec.json.encode(part.provider_metadata)
+        if len(encoded) <= _MAX_PROVIDER_METADATA:
+            kept["providerMetadata"] = draft.storable_json(part.provider_metadata)
+    return kept
+
+
+def _known(data: msgspec.Raw | None, decoder: msgspec.json.Decoder[Any]) -> dict[str, Any]:
+    """Return what we know of an object, nothing if it is not what it should be."""
+    if data is None:
+        return {}
+    try:
+        told = decoder.decode(data)
+    except msgspec.MsgspecError:
+        return {}
+    return draft.storable_json(msgspec.to_builtins(told))
+
+
+def _tag(tag: str) -> str:
+    return draft.line(tag)
