@@ -39,7 +39,7 @@ build-ApiFunction: $(lambda-lists)/api.txt $(lambda-lists)/pricing.txt $(lambda-
 build-IngestFunction: $(lambda-lists)/pricing.txt
 	$(call lambda-function,ingest)
 
-build-MaintainFunction:
+build-MaintainFunction: $(lambda-lists)/mail.txt
 	$(call lambda-function,maintain)
 
 build-MigrateFunction:
@@ -73,7 +73,7 @@ define lambda-function
 endef
 
 # The services of AWS whose descriptions are packed: botocore brings those of all, most of its size.
-lambda-services = bedrock bedrock-runtime s3 secretsmanager sqs ssm sts
+lambda-services = bedrock bedrock-runtime s3 secretsmanager sesv2 sqs ssm sts
 
 # Drop what no function runs. Lambda's file system is read-only, so bytecode that is not packed is
 # compiled again at every cold start: pack it where an interpreter of that version is at hand.

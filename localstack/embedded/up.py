@@ -91,12 +91,15 @@ def _up(environment: Mapping[str, str]) -> None:
         raise StackError(f"the page is not built: {_WEB_ROOT} is missing; run make up")
     with ExitStack() as stack:
         folder = stack.enter_context(hold(path, f"process {os.getpid()}, port {port}"))
-        settings = _read_settings(folder)
+        given_url = os.environ.get("TAILRACE_PUBLIC_URL")
+        settings = _read_settings(folder, port)
         listeners = stack.enter_context(_listening(port))
         # Children die with the thread that started them, so the threads stay to the end.
         executor = stack.enter_context(ThreadPoolExecutor(max_workers=4))
         settings, origin = _start_servers(settings, folder, executor, stack, environment)
         address = f"http://localhost:{listeners[0].getsockname()[1]}"
+        if not given_url:
+            settings = settings.model_copy(update={"public_url": address})
         _serve(settings, listeners, lambda: _announce(address, settings, origin, path))
 
 
@@ -110,12 +113,14 @@ def _read_port(text: str) -> int:
     return int(text)
 
 
-def _read_settings(folder: DataFolder) -> Settings:
+def _read_settings(folder: DataFolder, port: int) -> Settings:
     """Check the settings before anything is started."""
     defaults = _TO_COME | {
         "TAILRACE_SECRET_KEY": folder.secret_key,
         # The address is http, where browsers keep no Secure cookie.
         "TAILRACE_SECURE_COOKIES": "false",
+        "TAILRACE_PUBLIC_URL": f"http://localhost:{port}",
+        "TAILRACE_MAIL_URL": (folder.path / "outbox").as_uri(),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -26,6 +26,7 @@ _SECRETS = {
     "GitLab": "glpat-Ab3dEf6hIj9lMn2pQr5t",
     "Slack": "xoxb-123456789012-abcdefghijkl",
     "Stripe": "sk_live_51AbCdEfGhIjKlMnOp",
+    "Tailrace": "tr_a1b2c3d4_Ab3dEf6hIj9lMn2pQr5tUv8xYz1Ab3dEf6hIj9lMn2p",
     "AWS id": "AKIAIOSFODNN7EXAMPLE",
     "Bedrock": "ABSKQmVkcm9ja0FQSUtleS1hYmNkZWZnaGlqa2xtbm9w",
     "JWT": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4",

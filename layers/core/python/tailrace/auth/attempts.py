@@ -4,11 +4,11 @@ Who tries too often waits. When Valkey cannot count, sign-ins go on, each at the
 hash, and mails are not sent.
 """
 
-import ipaddress
 import math
 
 from redis.asyncio import Redis
 
+from tailrace.limits.addresses import network_of
 from tailrace.limits.gcra import Limit, take_all
 from tailrace.problems import Problem, unavailable
 from tailrace.settings import Settings
@@ -30,7 +30,7 @@ async def take_sign_in(redis: Redis, settings: Settings, address: str, email: st
     Problem
         429 with ``Retry-After``.
     """
-    network, account = network_of(address), email.lower()
+    network, account = _network(address), email.lower()
     window = settings.sign_in_window
     limits = [
         Limit("sign-in-address", network, settings.sign_in_address_limit, window),
@@ -60,9 +60,7 @@ async def take_visit(redis: Redis, settings: Settings, name: str, address: str) 
     Problem
         429 with ``Retry-After``.
     """
-    limit = Limit(
-        name, network_of(address), settings.sign_in_address_limit, settings.sign_in_window
-    )
+    limit = Limit(name, _network(address), settings.sign_in_address_limit, settings.sign_in_window)
     await _take(redis, [limit], open_when_down=True)
 
 
@@ -78,7 +76,7 @@ async def take_mail(redis: Redis, settings: Settings, address: str, email: str) 
     limits = [
         Limit(
             "mail-address",
-            network_of(address),
+            _network(address),
             settings.sign_in_address_limit,
             settings.sign_in_window,
         ),
@@ -87,17 +85,9 @@ async def take_mail(redis: Redis, settings: Settings, address: str, email: str) 
     await _take(redis, limits, open_when_down=False)
 
 
-def network_of(address: str) -> str:
-    """Return whose address it is: an IPv4 address, or the /64 that one IPv6 customer has."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is None:
-            return str(ipaddress.ip_network((ip, 64), strict=False))
-        ip = ip.ipv4_mapped
-    return str(ip)
+def _network(address: str) -> str:
+    # One IPv6 customer has a /64.
+    return network_of(address, 32, 64)
 
 
 async def _take(redis: Redis, limits: list[Limit], *, open_when_down: bool) -> None:

@@ -46,6 +46,9 @@ async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
 
     A mail that cannot be sent is tried again later; one whose sending was cut off may come twice.
     """
+    async with connect(pool) as connection:
+        await connection.execute(_sql["delete_expired_resets"])
+        await connection.execute(_sql["delete_old_requests"])
     sent = 0
     for _ in range(_BATCH):
         async with connect(pool) as connection:
@@ -58,7 +61,8 @@ async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
         except MailError as error:
             _log.warning("a mail was not sent: %s", error)
             if request["attempts"] < _ATTEMPTS:
-                continue
+                # Most likely the mail server is down, and would keep the next one waiting too.
+                break
         async with connect(pool) as connection:
             await connection.execute(_sql["delete_request"], {"id": request["id"]})
     return sent

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tailrace.auth.erasure import forget_late_events
 from tailrace.auth import resets
+from tailrace.auth.erasure import forget_late_events
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.maintenance.partitions import create_partitions

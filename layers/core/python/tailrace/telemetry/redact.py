@@ -29,6 +29,7 @@ _PREFIXED = (
     r"xox[abeoprs]-[\w-]{10,}",  # Slack
     r"[rs]k_(?:live|test)_\w{16,}",  # Stripe
     r"SG\.[\w-]{16,64}\.[\w-]{16,}",  # SendGrid
+    r"tr_[a-z0-9]{8}_\w{40,}",  # our own
     r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?!\w)",  # AWS access keys
     r"(?:ABSK|bedrock-api-key-)[\w+/=]{30,}",  # Amazon Bedrock
 )

@@ -38,6 +38,10 @@ RETURNING user_id
 -- No link of this user can be used any more.
 DELETE FROM password_resets WHERE user_id = %(user_id)s
 
+-- name: delete_old_requests
+-- Nobody waits for these any more.
+DELETE FROM password_reset_requests WHERE requested_at < now() - interval '1 day'
+
 -- name: delete_expired_resets
 -- Nobody can use these any more.
 DELETE FROM password_resets WHERE expires_at <= now()
