@@ -331,6 +331,23 @@ async def test_a_refusal_is_classified_and_its_words_hold_no_key(
 
 
 @every_remote_kind
+@pytest.mark.parametrize("room", [10, 190, 480, 495])
+async def test_a_key_that_would_be_cut_is_not_shown_by_half(
+    kind: str, room: int, make, model_server
+) -> None:
+    said = "x" * room + KEY
+    body = {"message": said} if kind == "bedrock" else {"error": {"message": said}}
+    data = said if room == 190 and kind != "bedrock" else json.dumps(body)
+    model_server.script = lambda exchange: exchange.respond(400, data.encode())
+
+    answer = await _answer(make(kind), _request(kind))
+
+    assert answer.error is not None
+    assert KEY[:6] not in answer.error.message
+    assert len(answer.error.message) <= 500
+
+
+@every_remote_kind
 async def test_a_redirect_is_not_followed(kind: str, make, model_server, root: str) -> None:
     model_server.script = lambda exchange: exchange.respond(307, b"", location=f"{root}/elsewhere")
 

@@ -38,7 +38,7 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.claude import capabilities, thinking
-from tailrace.providers.http import classify, error_of
+from tailrace.providers.http import classify, error_of, without_key
 from tailrace.settings import Capability, ProviderSettings
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class Anthropic:
                     async for data in reads:
                         yield decoder.feed(data)
                         if decoder.failure is not None:
-                            raise self._failure(decoder.failure)
+                            raise without_key(self._settings, decoder.failure)
                         if decoder.done:
                             await _drain(reads)
                             return
@@ -160,20 +160,20 @@ class Anthropic:
             yield
         except anthropic.APIStatusError as error:
             response = error.response
-            raise self._failure(
-                error_of(
-                    response.status_code,
-                    response.headers,
-                    response.content,
-                    response.reason_phrase,
-                )
-            ) from None
+            failure = error_of(
+                response.status_code,
+                response.headers,
+                response.content,
+                response.reason_phrase,
+            )
+            raise without_key(self._settings, failure) from None
         except anthropic.APITimeoutError:
             limit = self._settings.connect_timeout
             raise ProviderError("timeout", f"no connection within {limit:g} s") from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
-            raise self._failure(ProviderError(broken, f"{type(cause).__name__}: {cause}")) from None
+            failure = ProviderError(broken, f"{type(cause).__name__}: {cause}")
+            raise without_key(self._settings, failure) from None
 
     @asynccontextmanager
     async def _whole_answer(self) -> AsyncIterator[None]:
@@ -184,14 +184,6 @@ class Anthropic:
                 yield
         except TimeoutError:
             raise ProviderError("timeout", f"no answer within {limit:g} s") from None
-
-    def _failure(self, error: ProviderError) -> ProviderError:
-        """Return an error whose words do not show the key, should the provider repeat it."""
-        key = self._settings.api_key
-        if key is not None and key.get_secret_value():
-            message = error.message.replace(key.get_secret_value(), "[key]")
-            return ProviderError(error.type, message, retry_after=error.retry_after)
-        return error
 
 
 def _body(request: ModelRequest) -> dict[str, Any]:
@@ -460,7 +452,7 @@ class _EventDecoder:
         elif kind == "error":
             error = event.error or _Error()
             status = _STATUS_OF.get(error.type, 500)
-            said = f"{error.type}: {error.message[:500]}"
+            said = f"{error.type}: {error.message}"
             raise ProviderError(classify(status, error.message), said)
 
     def _read_block(self, block: _Block, deltas: list[Delta]) -> None:

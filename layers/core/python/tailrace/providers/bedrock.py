@@ -51,7 +51,7 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.claude import capabilities, context_window, thinking, version
-from tailrace.providers.http import classify, retry_after
+from tailrace.providers.http import classify, retry_after, without_key
 from tailrace.providers.threaded_call import Call, pools_of, send
 from tailrace.settings import Capability, ProviderSettings
 
@@ -290,7 +290,7 @@ class Bedrock:
         status = metadata.get("HTTPStatusCode", 500)
         return self._failure(
             _BY_NAME.get(name.lower()) or classify(status, message),
-            f"HTTP {status}: {name}: {message[:500]}",
+            f"HTTP {status}: {name}: {message}",
             retry_after(metadata.get("HTTPHeaders", {})),
         )
 
@@ -298,10 +298,7 @@ class Bedrock:
         self, type: ErrorType, message: str, retry_after: float | None = None
     ) -> ProviderError:
         """Return an error whose words do not show the key, should the provider repeat it."""
-        key = self._settings.api_key
-        if key is not None and key.get_secret_value():
-            message = message.replace(key.get_secret_value(), "[key]")
-        return ProviderError(type, message, retry_after=retry_after)
+        return without_key(self._settings, ProviderError(type, message, retry_after=retry_after))
 
 
 def _conversation(request: ModelRequest) -> dict[str, Any]:
@@ -530,5 +527,5 @@ def _failure_of(headers: dict[str, Any], payload: bytes) -> ProviderError:
         message = _failure_decoder.decode(payload).message or message
     status = 400 if name.lower() == "validationexception" else 500
     return ProviderError(
-        _BY_NAME.get(name.lower()) or classify(status, message), f"{name}: {message[:500]}"
+        _BY_NAME.get(name.lower()) or classify(status, message), f"{name}: {message}"
     )

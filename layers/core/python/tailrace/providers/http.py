@@ -21,6 +21,8 @@ from tailrace.settings import ProviderSettings
 T = TypeVar("T")
 
 _MAX_ERROR_BODY = 1 << 16
+# Characters of a provider's words.
+_MAX_WORDS = 500
 # An answer that is not a stream: OpenRouter's list of models has a megabyte.
 _MAX_BODY = 1 << 25
 # Seconds for the body of an error, which is worth less than telling that there was one.
@@ -199,12 +201,13 @@ def not_reached(
 
 
 def without_key(settings: ProviderSettings, error: ProviderError) -> ProviderError:
-    """Return the error, its words not showing the key, should the provider repeat it."""
+    """Return the error, its words not showing the key, should the provider repeat it.
+
+    Only then they are cut: half a key would not be found.
+    """
     key = settings.api_key.get_secret_value() if settings.api_key is not None else ""
-    if not key or key not in error.message:
-        return error
-    message = error.message.replace(key, "[key]")
-    return ProviderError(error.type, message, retry_after=error.retry_after)
+    message = error.message.replace(key, "[key]") if key else error.message
+    return ProviderError(error.type, message[:_MAX_WORDS], retry_after=error.retry_after)
 
 
 async def refusal_of(response: aiohttp.ClientResponse) -> ProviderError:
@@ -229,7 +232,7 @@ def error_of(
         value = msgspec.json.decode(body)
         message = message_in(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        message = body[:200].decode("utf-8", "replace")
+        message = body.decode("utf-8", "replace")
     message = message or reason
     return ProviderError(
         classify(status, message),
@@ -240,7 +243,7 @@ def error_of(
 
 def classify(status: int, message: str) -> ErrorType:
     """Return the class of a failure by its HTTP status and the provider's words."""
-    if status in (400, 413, 422) and _TOO_LONG.search(message):
+    if status in (400, 413, 422) and _TOO_LONG.search(message, 0, _MAX_WORDS):
         return "context_length"
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -256,7 +259,7 @@ def message_in(value: Any) -> str:
             value = value[0] if value else ""
         else:
             value = value.get("error") or value.get("message") or value.get("detail") or ""
-    return str(value)[:500]
+    return str(value)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
