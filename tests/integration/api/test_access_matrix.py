@@ -93,6 +93,7 @@ TABLE: dict[str, Row] = {
     "POST /api/auth/logout": _everybody(204),
     "POST /api/auth/logout-everywhere": _person(204),
     "PUT /api/auth/password": _person(409, json=CHANGE),
+    "DELETE /api/auth/me": _person(204, json={}),
     "POST /api/auth/password-reset": _everybody(202, json=lambda _: {"email": f"{uuid4()}@x.org"}),
     "POST /api/auth/password-reset/confirm": _everybody(
         422, json={"token": "x", "password": PASSWORD}
@@ -121,6 +122,16 @@ TABLE: dict[str, Row] = {
         "write", 200, json=lambda world: {"message_id": world.made["message_id"]}
     ),
     f"DELETE {MESSAGE}": _owned("write", 200),
+    f"GET {CONVERSATION}/export": _owned("read", 200),
+    f"GET {CONVERSATION}/shares": _owned("read", 200),
+    f"POST {CONVERSATION}/shares": _owned("write", 201, json={}),
+    f"DELETE {CONVERSATION}/shares": _owned("write", 204),
+    f"DELETE {CONVERSATION}/shares/{{share_id}}": _owned("write", 204),
+    "GET /api/shared/{token}": _everybody(200),
+    # The message holds no file.
+    "GET /api/shared/{token}/files/{place}/{number}": _everybody(404),
+    "GET /api/export": Row("read", 401, 401, 200, 200, 200, 403, 200),
+    "POST /api/import": Row("write", 401, 401, 200, 200, 200, 403, 200, json=[]),
     f"PUT {MESSAGE}/feedback": _owned("write", 200, json={"rating": "up"}),
     f"DELETE {MESSAGE}/feedback": _owned(
         "write", 204, before=(f"PUT {MESSAGE}/feedback", {"rating": "up"})
@@ -232,6 +243,22 @@ async def _message(world: World) -> str:
     return world.made["message_id"]
 
 
+async def _share(world: World) -> str:
+    id = world.made.get("conversation_id") or await _conversation(world)
+    share = await world.as_owner("POST", f"/api/conversations/{id}/shares", json={})
+    world.made["token"] = share.json()["token"]
+    return share.json()["id"]
+
+
+async def _token(world: World) -> str:
+    await _share(world)
+    return world.made["token"]
+
+
+async def _one(world: World) -> str:
+    return "1"
+
+
 async def _session(world: World) -> str:
     return (await world.as_owner("GET", "/api/auth/sessions")).json()["items"][0]["id"]
 
@@ -247,6 +274,10 @@ async def _user(world: World) -> str:
 MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "conversation_id": _conversation,
     "message_id": _message,
+    "share_id": _share,
+    "token": _token,
+    "place": _one,
+    "number": _one,
     "session_id": _session,
     "key_id": _key,
     "user_id": _user,
