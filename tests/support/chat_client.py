@@ -98,6 +98,25 @@ class ChatClient:
                 await response.aread()
             yield Stream(response)
 
+    async def say(self, conversation_id: UUID, text: str, **body: Any) -> str:
+        """Send a message, read its answer to the end and return the answer's id."""
+        async with self.chat(text, conversation_id=conversation_id, **body) as stream:
+            await stream.rest()
+        assert stream.types[-1:] == ["[DONE]"], stream.response.text
+        return stream.response.headers["x-tailrace-run-id"]
+
+    async def regenerate(self, conversation_id: UUID, message_id: str, **body: Any) -> str:
+        """Ask for another answer and return its id."""
+        body = {
+            "id": str(conversation_id),
+            "trigger": "regenerate-message",
+            "messageId": message_id,
+            **body,
+        }
+        response = await self.http.post("/api/chat", json=body)
+        assert response.status_code == 200, response.text
+        return response.headers["x-tailrace-run-id"]
+
     @asynccontextmanager
     async def follow(
         self, conversation_id: UUID, *, last_event_id: int | None = None, run_id: str | None = None

@@ -388,7 +388,7 @@ CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id, creat
 CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (active_leaf_id);
 CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
-CREATE INDEX conversations_list_idx ON public.conversations USING btree (owner_id, ((archived_at IS NOT NULL)), ((pinned_at IS NOT NULL)), updated_at, id) WHERE (deleted_at IS NULL);
+CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, num_nonnulls(archived_at), num_nonnulls(pinned_at), updated_at, id);
 CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
 CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);

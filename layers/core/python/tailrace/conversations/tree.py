@@ -4,6 +4,8 @@ Called by the api application. Whoever changes a tree holds its conversation's l
 so that the active leaf is always a message without any below it.
 """
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from tailrace.conversations import store
@@ -25,11 +27,12 @@ async def select_branch(
     Problem
         404 when there is no such message of this owner, 503 when the database is down.
     """
+    scope: dict[str, Any] = {"id": conversation_id, "owner_id": owner_id}
     async with transaction(pool) as connection:
-        await _lock(connection, owner_id, conversation_id)
-        found = await _find(connection, owner_id, conversation_id, message)
-        leaf_id = await _newest(connection, conversation_id, found["id"])
-        await _set_active_leaf(connection, owner_id, conversation_id, leaf_id)
+        await _lock(connection, scope)
+        rows = await _tree(connection, scope)
+        leaf_id = _below(rows, _find(rows, message)["id"])[-1]
+        await connection.execute(_sql["set_active_leaf"], {**scope, "leaf_id": leaf_id})
         return await store.read(connection, owner_id, conversation_id)
 
 
@@ -47,74 +50,63 @@ async def delete_branch(
         404 when there is no such message of this owner, 409 while an answer among them is under
         way, 503 when the database is down.
     """
+    scope: dict[str, Any] = {"id": conversation_id, "owner_id": owner_id}
     async with transaction(pool) as connection:
-        conversation = await _lock(connection, owner_id, conversation_id)
-        found = await _find(connection, owner_id, conversation_id, message)
-        terms = {
-            "id": found["id"],
-            "conversation_id": conversation_id,
-            "leaf_id": conversation["active_leaf_id"],
-        }
-        cursor = await connection.execute(_sql["look_below"], terms)
-        below = await cursor.fetchone()
-        assert below is not None
-        if below["is_busy"]:
+        leaf_id = await _lock(connection, scope)
+        rows = await _tree(connection, scope)
+        found = _find(rows, message)
+        ids = _below(rows, found["id"])
+        cursor = await connection.execute(_sql["is_under_way"], {"ids": ids})
+        row = await cursor.fetchone()
+        if row and row["found"]:
             raise Problem(
                 409,
                 "Being answered",
                 "An answer on this branch is under way. Stop it first.",
                 headers={"Retry-After": "2"},
             )
-        await connection.execute(_sql["delete_branch"], terms)
-        if below["has_leaf"]:
-            leaf_id = await _newest(connection, conversation_id, found["parent_id"])
-            await _set_active_leaf(connection, owner_id, conversation_id, leaf_id)
+        await connection.execute(_sql["delete_messages"], {**scope, "ids": ids})
+        if leaf_id in ids:
+            gone = set(ids)
+            left = [id for id in _below(rows, found["parent_id"]) if id not in gone]
+            leaf_id = left[-1] if left else None
+            await connection.execute(_sql["set_active_leaf"], {**scope, "leaf_id": leaf_id})
         return await store.read(connection, owner_id, conversation_id)
 
 
-async def _lock(connection: Connection, owner_id: UUID, conversation_id: UUID) -> store.Row:
-    cursor = await connection.execute(
-        _sql["lock_conversation"], {"id": conversation_id, "owner_id": owner_id}
-    )
+async def _lock(connection: Connection, scope: dict[str, Any]) -> UUID | None:
+    """Keep others from changing the tree and return its active leaf."""
+    cursor = await connection.execute(_sql["lock_conversation"], scope)
     row = await cursor.fetchone()
     if row is None:
         raise not_found("conversation")
-    return row
+    return row["active_leaf_id"]
 
 
-async def _find(
-    connection: Connection, owner_id: UUID, conversation_id: UUID, message: str
-) -> store.Row:
-    cursor = await connection.execute(
-        _sql["find_message"],
-        {
-            "conversation_id": conversation_id,
-            "owner_id": owner_id,
-            "message": message,
-            "message_uuid": parse_uuid(message),
-        },
-    )
-    row = await cursor.fetchone()
-    if row is None:
+async def _tree(connection: Connection, scope: dict[str, Any]) -> list[store.Row]:
+    return await (await connection.execute(_sql["list_tree"], scope)).fetchall()
+
+
+def _find(rows: Iterable[store.Row], message: str) -> store.Row:
+    """Return a message by the id its client gave it, or by its own."""
+    id = parse_uuid(message)
+    own = None
+    for row in rows:
+        if row["client_message_id"] == message:
+            return row
+        if row["id"] == id:
+            own = row
+    if own is None:
         raise not_found("message")
-    return row
+    return own
 
 
-async def _newest(
-    connection: Connection, conversation_id: UUID, message_id: UUID | None
-) -> UUID | None:
-    """Return the newest leaf below a message, or of the whole conversation."""
-    name = "find_newest_message" if message_id is None else "find_newest_leaf"
-    cursor = await connection.execute(
-        _sql[name], {"id": message_id, "conversation_id": conversation_id}
-    )
-    row = await cursor.fetchone()
-    return row["id"] if row else None
-
-
-async def _set_active_leaf(
-    connection: Connection, owner_id: UUID, conversation_id: UUID, leaf_id: UUID | None
-) -> None:
-    await connection.execute(
-        _sql["set_active_leaf"], {"id": conversation_id, "owner_id": owner_id, "leaf_id": leaf_id}
-    )
+def _below(rows: Iterable[store.Row], id: UUID | None) -> list[UUID]:
+    """Return a message and all below it, or every message; the last one, the newest, is a leaf."""
+    found = {id}
+    below = []
+    for row in rows:
+        if row["id"] == id or row["parent_id"] in found:
+            found.add(row["id"])
+            below.append(row["id"])
+    return below

@@ -8,11 +8,11 @@ ALTER TABLE conversations
     ADD COLUMN archived_at timestamptz,
     ADD COLUMN deleted_at timestamptz;
 
--- The order of the list: read backwards, the pinned ones come first, then the last used.
+-- The order of the list: read backwards, the pinned ones come first, then the last used. Numbers,
+-- since the planner makes of "(archived_at IS NOT NULL) = false" what no longer fits an index.
 DROP INDEX conversations_owner_idx;
-CREATE INDEX conversations_list_idx ON conversations
-    (owner_id, (archived_at IS NOT NULL), (pinned_at IS NOT NULL), updated_at, id)
-    WHERE deleted_at IS NULL;
+CREATE INDEX conversations_owner_idx ON conversations
+    (owner_id, num_nonnulls(archived_at), num_nonnulls(pinned_at), updated_at, id);
 CREATE INDEX conversations_deleted_list_idx ON conversations (owner_id, deleted_at, id)
     WHERE deleted_at IS NOT NULL;
 CREATE INDEX conversations_deleted_at_idx ON conversations (deleted_at)

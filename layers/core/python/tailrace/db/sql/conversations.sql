@@ -75,12 +75,12 @@ LEFT JOIN LATERAL (
     ORDER BY id DESC LIMIT 1
 ) AS run ON true
 WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
-  AND (archived_at IS NOT NULL) = %(archived)s
+  AND num_nonnulls(archived_at) = %(archived)s::boolean::integer
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
   AND (%(before_time)s::timestamptz IS NULL
-       OR ((pinned_at IS NOT NULL), updated_at, conversations.id)
-          < (%(before_pinned)s, %(before_time)s, %(before_id)s))
-ORDER BY (pinned_at IS NOT NULL) DESC, updated_at DESC, conversations.id DESC
+       OR (num_nonnulls(pinned_at), updated_at, conversations.id)
+          < (%(before_pinned)s::boolean::integer, %(before_time)s, %(before_id)s))
+ORDER BY num_nonnulls(pinned_at) DESC, updated_at DESC, conversations.id DESC
 LIMIT %(limit)s
 
 -- name: list_deleted_conversations
@@ -143,55 +143,28 @@ SELECT id, active_leaf_id FROM conversations
 WHERE id = %(id)s AND owner_id = %(owner_id)s AND deleted_at IS NULL
 FOR UPDATE
 
--- name: find_message
--- A message by the id its client gave it, or by its own.
-SELECT messages.id, parent_id
+-- name: list_tree
+-- What stands below what in a conversation, the oldest first, so that a parent comes before what is
+-- below it. Read whole rather than walked: a walk is only as fast as the planner's idea of it.
+SELECT messages.id, parent_id, client_message_id
 FROM messages JOIN conversations ON conversations.id = conversation_id
-WHERE conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s AND deleted_at IS NULL
-  AND (client_message_id = %(message)s OR messages.id = %(message_uuid)s)
-ORDER BY client_message_id IS NOT DISTINCT FROM %(message)s DESC
-LIMIT 1
-
--- name: find_newest_leaf
--- The newest of all messages below one, itself included: nothing can stand below that.
-WITH RECURSIVE below AS (
-    SELECT id, sequence FROM messages
-    WHERE id = %(id)s AND conversation_id = %(conversation_id)s
-    UNION ALL
-    SELECT messages.id, messages.sequence FROM messages JOIN below ON messages.parent_id = below.id
-)
-SELECT id FROM below ORDER BY sequence DESC LIMIT 1
-
--- name: find_newest_message
--- The newest message of a conversation, which is a leaf.
-SELECT id FROM messages WHERE conversation_id = %(conversation_id)s
-ORDER BY sequence DESC LIMIT 1
+WHERE conversation_id = %(id)s AND owner_id = %(owner_id)s
+ORDER BY sequence
 
 -- name: set_active_leaf
 -- The branch that is shown, and continued.
 UPDATE conversations SET active_leaf_id = %(leaf_id)s
 WHERE id = %(id)s AND owner_id = %(owner_id)s
 
--- name: look_below
--- Whether an answer below a message, or the message itself, is under way, and whether the active
--- leaf is there.
-WITH RECURSIVE below AS (
-    SELECT id FROM messages WHERE id = %(id)s AND conversation_id = %(conversation_id)s
-    UNION ALL
-    SELECT messages.id FROM messages JOIN below ON messages.parent_id = below.id
-)
-SELECT
-    EXISTS (SELECT FROM runs JOIN below ON below.id = runs.id WHERE closed_at IS NULL) AS is_busy,
-    EXISTS (SELECT FROM below WHERE id = %(leaf_id)s) AS has_leaf
+-- name: is_under_way
+-- Whether one of these answers is.
+SELECT EXISTS (SELECT FROM runs WHERE id = ANY (%(ids)s) AND closed_at IS NULL) AS found
 
--- name: delete_branch
--- A message and everything below it, in one go: the cascade of a long chain would be as deep.
-WITH RECURSIVE below AS (
-    SELECT id FROM messages WHERE id = %(id)s AND conversation_id = %(conversation_id)s
-    UNION ALL
-    SELECT messages.id FROM messages JOIN below ON messages.parent_id = below.id
-)
-DELETE FROM messages USING below WHERE messages.id = below.id
+-- name: delete_messages
+-- A branch in one go: the cascade of a long one would be as deep.
+DELETE FROM messages USING conversations
+WHERE conversations.id = conversation_id AND owner_id = %(owner_id)s
+  AND conversation_id = %(id)s AND messages.id = ANY (%(ids)s)
 
 -- name: put_feedback
 -- What the owner thinks of an answer; the lock waits for one who is deleting it.
