@@ -1,11 +1,17 @@
 """Accounts through the site."""
 
 import asyncio
+import statistics
+import time
+from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from tests.integration.conftest import Database
+from localstack.embedded.valkey import Valkey
+from tailrace.settings import Settings
+from tests.integration.conftest import Database, site
 from tests.support.chat_client import ChatClient
 
 ADA = {"email": "ada@example.org", "password": "correct horse battery"}
@@ -88,3 +94,172 @@ async def test_an_email_is_registered_once(http: httpx.AsyncClient) -> None:
 
     assert again.status_code == 409
     assert again.json()["errors"][0]["field"] == "email"
+
+
+async def test_closed_registration_lets_in_the_first_user_alone(
+    settings: Settings, web_root: Path
+) -> None:
+    closed = settings.model_copy(update={"registration": "closed"})
+    async with site(closed, web_root) as http:
+        assert (await http.get("/api/auth/options")).json()["registration"] == "closed"
+        first = await ChatClient(http).register()
+        second = await http.post("/api/auth/register", json=ADA | {"email": "bob@example.org"})
+
+    assert first["role"] == "admin"
+    assert second.status_code == 403
+    assert second.json()["title"] == "Registration closed"
+
+
+async def test_of_first_users_at_a_closed_door_one_gets_in(
+    settings: Settings, web_root: Path
+) -> None:
+    async def register(number: int) -> int:
+        body = {"email": f"user{number}@example.org", "password": ADA["password"]}
+        return (await http.post("/api/auth/register", json=body)).status_code
+
+    async with site(settings.model_copy(update={"registration": "closed"}), web_root) as http:
+        answers = await asyncio.gather(*(register(number) for number in range(4)))
+
+    assert sorted(answers) == [201, 403, 403, 403]
+
+
+async def test_sessions_are_listed_and_end_one_by_one(http: httpx.AsyncClient) -> None:
+    await ChatClient(http).register()
+    async with _browser(http, "Firefox") as laptop, _browser(http, "Safari") as phone:
+        for browser in (laptop, phone):
+            await browser.post("/api/auth/login", json=ADA)
+        first = (await laptop.get("/api/auth/sessions?limit=2")).json()
+        rest = (
+            await laptop.get(
+                "/api/auth/sessions", params={"limit": 2, "cursor": first["next_cursor"]}
+            )
+        ).json()
+        assert [item["user_agent"] for item in first["items"]] == ["Safari", "Firefox"]
+        assert [item["current"] for item in first["items"]] == [False, True]
+        assert len(rest["items"]) == 1
+        assert rest["next_cursor"] is None
+
+        on_phone = first["items"][0]["id"]
+        assert (await laptop.delete(f"/api/auth/sessions/{on_phone}")).status_code == 204
+        assert (await laptop.delete(f"/api/auth/sessions/{on_phone}")).status_code == 404
+        assert (await phone.get("/api/auth/me")).json()["kind"] == "guest"
+        assert (await laptop.get("/api/auth/me")).json()["kind"] == "user"
+
+
+async def test_the_use_of_a_session_is_noted_once_a_minute(
+    user: ChatClient, database: Database
+) -> None:
+    async def last_used() -> object:
+        return await database.value("SELECT last_used_at FROM sessions")
+
+    before = await last_used()
+    await user.http.get("/api/auth/me")
+    assert await last_used() == before
+
+    await database.rows(
+        "UPDATE sessions SET last_used_at = now() - interval '61 seconds' RETURNING 1"
+    )
+    await user.http.get("/api/auth/me")
+    assert await last_used() > before  # pyright: ignore[reportOperatorIssue]
+
+
+async def test_signing_out_everywhere_ends_every_session(http: httpx.AsyncClient) -> None:
+    await ChatClient(http).register()
+    async with _browser(http, "phone") as phone:
+        await phone.post("/api/auth/login", json=ADA)
+        assert (await http.post("/api/auth/logout-everywhere")).status_code == 204
+        assert (await phone.get("/api/auth/me")).json()["kind"] == "guest"
+    assert (await http.get("/api/auth/me")).json()["kind"] == "guest"
+
+
+async def test_a_changed_password_ends_the_other_sessions(http: httpx.AsyncClient) -> None:
+    await ChatClient(http).register()
+    new = "staple battery horse"
+    async with _browser(http, "phone") as phone:
+        await phone.post("/api/auth/login", json=ADA)
+        wrong = await http.put(
+            "/api/auth/password", json={"current_password": "wrong", "new_password": new}
+        )
+        assert wrong.status_code == 422
+        assert wrong.json()["errors"][0]["field"] == "current_password"
+        changed = await http.put(
+            "/api/auth/password", json={"current_password": ADA["password"], "new_password": new}
+        )
+        assert changed.status_code == 204
+        assert (await http.get("/api/auth/me")).json()["kind"] == "user"
+        assert (await phone.get("/api/auth/me")).json()["kind"] == "guest"
+        assert (await phone.post("/api/auth/login", json=ADA)).status_code == 401
+        again = await phone.post("/api/auth/login", json=ADA | {"password": new})
+        assert again.status_code == 200
+
+
+async def test_nobody_tries_passwords_for_long(settings: Settings, web_root: Path) -> None:
+    few = settings.model_copy(update={"sign_in_limit": 3, "sign_in_address_limit": 5})
+    async with site(few, web_root) as http:
+        await ChatClient(http).register()
+        tries = [
+            await http.post("/api/auth/login", json=ADA | {"password": f"wrong password {n}"})
+            for n in range(4)
+        ]
+        # The right one too: what a guesser learns must not depend on what was guessed.
+        tries.append(await http.post("/api/auth/login", json=ADA))
+        assert [each.status_code for each in tries] == [401, 401, 401, 429, 429]
+        assert 0 < int(tries[3].headers["retry-after"]) <= few.sign_in_window
+
+        # Another account may be tried from here, until the address has had its share.
+        others = [
+            await http.post("/api/auth/login", json=ADA | {"email": f"{n}@example.org"})
+            for n in range(3)
+        ]
+        assert [each.status_code for each in others] == [401, 401, 429]
+
+
+async def test_without_valkey_people_still_sign_in(
+    settings: Settings, web_root: Path, private_valkey: Valkey
+) -> None:
+    alone = settings.model_copy(update={"redis_url": SecretStr(private_valkey.url)})
+    async with site(alone, web_root) as http:
+        await ChatClient(http).register()
+        private_valkey.stop()
+        assert (await http.post("/api/auth/login", json=ADA)).status_code == 200
+
+
+async def test_an_unknown_email_takes_as_long_as_a_wrong_password(
+    settings: Settings, web_root: Path
+) -> None:
+    many = settings.model_copy(update={"sign_in_limit": 1000, "sign_in_address_limit": 1000})
+
+    async def seconds(http: httpx.AsyncClient, email: str) -> float:
+        began = time.perf_counter()
+        await http.post("/api/auth/login", json={"email": email, "password": "wrong password"})
+        return time.perf_counter() - began
+
+    async with site(many, web_root) as http:
+        await ChatClient(http).register()
+        known, unknown = [], []
+        for _ in range(15):
+            known.append(await seconds(http, ADA["email"]))
+            unknown.append(await seconds(http, "eve@example.org"))
+
+    assert 0.5 < statistics.median(unknown) / statistics.median(known) < 2
+
+
+async def test_a_hash_does_not_hold_up_other_requests(http: httpx.AsyncClient) -> None:
+    """A password takes a core for some 50 ms; the event loop must go on meanwhile."""
+
+    async def register(number: int) -> None:
+        body = {"email": f"user{number}@example.org", "password": ADA["password"]}
+        await http.post("/api/auth/register", json=body)
+
+    registrations = asyncio.gather(*(register(number) for number in range(8)))
+    answered = 0
+    while not registrations.done():
+        assert (await http.get("/healthz")).status_code == 200
+        answered += 1
+    await registrations
+    assert answered >= 8
+
+
+def _browser(http: httpx.AsyncClient, name: str) -> httpx.AsyncClient:
+    """Return another browser, with cookies of its own."""
+    return httpx.AsyncClient(base_url=http.base_url, headers={"user-agent": name}, timeout=20)
