@@ -289,11 +289,12 @@ async def test_nobody_reaches_into_anothers_tree(user: ChatClient, http: httpx.A
             )
             assert selected.status_code == 404
             assert (await _delete(other, id, a1)).status_code == 404
-            for body in (
+            bodies: list[dict[str, Any]] = [
                 {"parent_id": a1},
                 {"messageId": a1, "trigger": "regenerate-message"},
                 {"messageId": "q1", "trigger": "regenerate-message"},
-            ):
+            ]
+            for body in bodies:
                 async with other.chat("Mine now", conversation_id=id, **body) as stream:
                     assert stream.response.status_code == 404
 
