@@ -44,6 +44,8 @@ class Row(NamedTuple):
         ``admin`` the keys are the admin's.
     json
         The body, or what makes it for the people and things of the call.
+    query
+        Query parameters.
     before
         What the owner calls first, as ``(route, body)``.
     """
@@ -57,6 +59,7 @@ class Row(NamedTuple):
     lacking: int
     holding: int
     json: Any = None
+    query: dict[str, str] | None = None
     before: tuple[str, Any] | None = None
 
 
@@ -110,10 +113,16 @@ TABLE: dict[str, Row] = {
     "PATCH /api/admin/users/{user_id}": Row(
         "admin", 401, 401, 403, 403, 200, 403, 200, json={"disabled": True}
     ),
+    "GET /api/admin/users/{user_id}/quota": Row("admin", 401, 401, 403, 403, 200, 403, 200),
+    "PUT /api/admin/users/{user_id}/quota": Row(
+        "admin", 401, 401, 403, 403, 200, 403, 200, json={}
+    ),
+    "GET /api/usage": Row("read", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/models": _everybody(200),
     "GET /api/metrics/overview": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/metrics/calls": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/conversations": Row("read", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/search": Row("read", 200, 200, 200, 200, 200, 403, 200, query={"q": "words"}),
     f"GET {CONVERSATION}": _owned("read", 200),
     f"PATCH {CONVERSATION}": _owned("write", 200, json={"title": "t"}),
     f"DELETE {CONVERSATION}": _owned("write", 204),
@@ -189,7 +198,7 @@ class World:
         headers = await self.headers(caller, row.scope)
         # What an earlier answer set must not speak for this caller.
         self.http.cookies.clear()
-        return await self.http.request(method, path, headers=headers, json=body)
+        return await self.http.request(method, path, params=row.query, headers=headers, json=body)
 
     async def headers(self, caller: str, scope: keys.Scope | None) -> dict[str, str]:
         """Return what tells who is calling."""

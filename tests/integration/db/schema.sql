@@ -1,3 +1,5 @@
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 CREATE FUNCTION public.begin_turn(p_owner_id uuid, p_conversation_id uuid, p_title text, p_model text, p_client_message_id text, p_parts jsonb, p_again boolean, p_user_message_id uuid, p_answer_id uuid, p_provider_name text, p_request_model text, p_request_id text, p_input_preview text, p_started_at timestamp with time zone, p_message_uuid uuid DEFAULT NULL::uuid, p_known boolean DEFAULT false, p_branches boolean DEFAULT false, p_parent text DEFAULT NULL::text, p_parent_uuid uuid DEFAULT NULL::uuid) RETURNS TABLE(refused text, seen boolean, is_first boolean, user_message_id uuid, answer_id uuid, status text, parts jsonb, metadata jsonb, branch jsonb, system_prompt text, parameters jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -102,6 +104,221 @@ BEGIN
     FROM path;
 END
 $$;
+CREATE FUNCTION public.count_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO user_usage AS counted (user_id, day, calls, tokens, cost_usd)
+    SELECT owner_id, day, calls, tokens, cost_usd
+    FROM (
+        SELECT owner_id, (started_at AT TIME ZONE 'UTC')::date AS day, count(*) AS calls,
+               sum(coalesce(input_tokens, 0)::numeric + coalesce(output_tokens, 0)) AS tokens,
+               sum(coalesce(cost_usd, 0)) AS cost_usd
+        FROM inserted
+        GROUP BY 1, 2
+    ) AS used
+    WHERE EXISTS (SELECT FROM users WHERE users.id = owner_id)
+    ORDER BY owner_id, day
+    ON CONFLICT (user_id, day) DO UPDATE
+    SET calls = counted.calls + excluded.calls,
+        tokens = counted.tokens + excluded.tokens,
+        cost_usd = counted.cost_usd + excluded.cost_usd;
+    INSERT INTO total_usage AS counted (day, calls, tokens, cost_usd)
+    SELECT (started_at AT TIME ZONE 'UTC')::date, count(*),
+           sum(coalesce(input_tokens, 0)::numeric + coalesce(output_tokens, 0)),
+           sum(coalesce(cost_usd, 0))
+    FROM inserted
+    GROUP BY 1
+    ORDER BY 1
+    ON CONFLICT (day) DO UPDATE
+    SET calls = counted.calls + excluded.calls,
+        tokens = counted.tokens + excluded.tokens,
+        cost_usd = counted.cost_usd + excluded.cost_usd;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.forget_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM user_usage WHERE user_id = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.pending_tokens(p_user_id uuid, p_except uuid, p_reserve numeric) RETURNS numeric
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(sum(coalesce(tokens, CASE kind WHEN 'chat' THEN p_reserve END)), 0)
+    FROM runs
+    WHERE owner_id = p_user_id AND id IS DISTINCT FROM p_except
+      AND NOT EXISTS (
+          SELECT FROM inference_log
+          WHERE inference_log.id = runs.id AND inference_log.started_at = runs.started_at)
+$$;
+CREATE FUNCTION public.require_quota(p_new boolean, p_user_id uuid, p_run_id uuid, p_reserve numeric, p_tokens_per_day numeric, p_tokens_per_month numeric, p_usd_per_day numeric, p_usd_per_month numeric, p_budget_usd_per_day numeric, p_budget_usd_per_month numeric) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+    this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
+    next_month date := (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')::date;
+    own user_quotas;
+    tokens_of_day numeric := 0;
+    tokens_of_month numeric := 0;
+    usd_of_day numeric := 0;
+    usd_of_month numeric := 0;
+    usd_per_token numeric;
+    all_usd_of_day numeric := 0;
+    all_usd_of_month numeric := 0;
+    all_usd_per_token numeric := 0;
+    pending numeric := 0;
+    pending_usd numeric := 0;
+    all_pending_usd numeric := 0;
+    exceeded text;
+    is_pending boolean;
+BEGIN
+    IF NOT coalesce(p_new, false) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO own FROM user_quotas WHERE user_id = p_user_id;
+    p_tokens_per_day := coalesce(own.tokens_per_day, p_tokens_per_day);
+    p_tokens_per_month := coalesce(own.tokens_per_month, p_tokens_per_month);
+    p_usd_per_day := coalesce(own.usd_per_day, p_usd_per_day);
+    p_usd_per_month := coalesce(own.usd_per_month, p_usd_per_month);
+    IF num_nonnulls(p_tokens_per_day, p_tokens_per_month, p_usd_per_day, p_usd_per_month,
+                    p_budget_usd_per_day, p_budget_usd_per_month) = 0 THEN
+        RETURN;
+    END IF;
+    IF num_nonnulls(p_usd_per_day, p_usd_per_month, p_budget_usd_per_day,
+                    p_budget_usd_per_month) > 0 THEN
+        SELECT coalesce(sum(cost_usd) FILTER (WHERE day = today), 0), coalesce(sum(cost_usd), 0),
+               coalesce(sum(cost_usd) / nullif(sum(tokens), 0), 0)
+        INTO all_usd_of_day, all_usd_of_month, all_usd_per_token
+        FROM total_usage WHERE day >= this_month AND day < next_month;
+    END IF;
+    IF num_nonnulls(p_budget_usd_per_day, p_budget_usd_per_month) > 0 THEN
+        -- A backlog of events must not make every chat wait: so many calls are looked at, at most.
+        SELECT coalesce(sum(coalesce(tokens, p_reserve)), 0) * all_usd_per_token
+        INTO all_pending_usd
+        FROM (SELECT tokens FROM runs
+              WHERE id IS DISTINCT FROM p_run_id AND (tokens IS NOT NULL OR kind <> 'title')
+              LIMIT 5000) AS uncounted;
+    END IF;
+    IF num_nonnulls(p_tokens_per_day, p_tokens_per_month, p_usd_per_day, p_usd_per_month) > 0 THEN
+        -- One at a time: what the next statement sees includes the call that came before.
+        PERFORM pg_advisory_xact_lock(hashtextextended('tailrace.quota.' || p_user_id, 0));
+        SELECT coalesce(sum(tokens) FILTER (WHERE day = today), 0), coalesce(sum(tokens), 0),
+               coalesce(sum(cost_usd) FILTER (WHERE day = today), 0), coalesce(sum(cost_usd), 0),
+               sum(cost_usd) / nullif(sum(tokens), 0)
+        INTO tokens_of_day, tokens_of_month, usd_of_day, usd_of_month, usd_per_token
+        FROM user_usage WHERE user_id = p_user_id AND day >= this_month AND day < next_month;
+        pending := pending_tokens(p_user_id, p_run_id, p_reserve);
+        -- What a token cost so far is the best guess of what it will cost.
+        pending_usd := pending * coalesce(usd_per_token, all_usd_per_token);
+    END IF;
+    -- What is used up comes before what may be soon, and months before days: they end later.
+    SELECT quota, used_up IS NOT TRUE INTO exceeded, is_pending
+    FROM (VALUES
+        (1, 'budget_usd_per_month', all_usd_of_month, all_pending_usd, p_budget_usd_per_month),
+        (2, 'tokens_per_month', tokens_of_month, pending, p_tokens_per_month),
+        (3, 'usd_per_month', usd_of_month, pending_usd, p_usd_per_month),
+        (4, 'budget_usd_per_day', all_usd_of_day, all_pending_usd, p_budget_usd_per_day),
+        (5, 'tokens_per_day', tokens_of_day, pending, p_tokens_per_day),
+        (6, 'usd_per_day', usd_of_day, pending_usd, p_usd_per_day)
+    ) AS checks (rank, quota, so_far, soon, allowed),
+    LATERAL (SELECT so_far >= allowed AS used_up) AS judged
+    WHERE so_far + soon >= allowed
+    ORDER BY used_up DESC, rank
+    LIMIT 1;
+    IF exceeded IS NOT NULL THEN
+        RAISE EXCEPTION 'quota % is used up', exceeded USING
+            ERRCODE = 'TR429',
+            DETAIL = json_build_object(
+                'quota', exceeded,
+                'is_pending', is_pending,
+                'resets_on', CASE WHEN exceeded LIKE '%month' THEN next_month ELSE today + 1 END
+            )::text;
+    END IF;
+END
+$$;
+CREATE FUNCTION public.search_index_message() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    said text := search_text(NEW.parts);
+    spoken text;
+BEGIN
+    IF said IS NULL OR said = '' THEN
+        DELETE FROM search_messages WHERE message_id = NEW.id;
+        RETURN NULL;
+    END IF;
+    spoken := search_language(said, coalesce(
+        (SELECT language FROM search_messages WHERE message_id = NEW.parent_id),
+        (SELECT language FROM search_titles WHERE conversation_id = NEW.conversation_id),
+        'english'));
+    INSERT INTO search_messages
+        (message_id, conversation_id, owner_id, language, created_at, lexemes)
+    SELECT NEW.id, NEW.conversation_id, owner_id, spoken, NEW.created_at,
+           to_tsvector(spoken::regconfig, said)
+    FROM conversations WHERE id = NEW.conversation_id
+    ON CONFLICT (message_id) DO UPDATE
+    SET language = excluded.language, lexemes = excluded.lexemes;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.search_index_title() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    said text := search_text(NEW.title);
+    spoken text := search_language(said, coalesce(
+        (SELECT language
+         FROM messages JOIN search_messages ON search_messages.message_id = messages.id
+         WHERE messages.conversation_id = NEW.id
+         ORDER BY sequence LIMIT 1),
+        'english'));
+BEGIN
+    INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexemes)
+    VALUES (NEW.id, NEW.owner_id, spoken, NEW.created_at,
+            to_tsvector(spoken::regconfig, said))
+    ON CONFLICT (conversation_id) DO UPDATE
+    SET language = excluded.language, lexemes = excluded.lexemes;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.search_language(said text, fallback text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((SELECT list.language FROM unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "left"(search_language.said, 1000)))) word(word), unnest(ARRAY['english'::text, 'german'::text, 'french'::text, 'spanish'::text, 'italian'::text, 'portuguese'::text, 'dutch'::text, 'russian'::text, 'swedish'::text, 'danish'::text, 'norwegian'::text, 'finnish'::text, 'hungarian'::text, 'turkish'::text]) WITH ORDINALITY list(language, place) WHERE ((length(word.word) <= 6) AND (ts_lexize(((list.language || '_stem'::text))::regdictionary, word.word) = '{}'::text[])) GROUP BY list.language ORDER BY (count(*)) DESC, (list.language = search_language.fallback) DESC, (min(list.place)) LIMIT 1), CASE WHEN (octet_length(said) = length(said)) THEN fallback WHEN (said ~ '[\u0370-\u03FF]'::text) THEN 'greek'::text WHEN (said ~ '[\u0400-\u04FF]'::text) THEN 'russian'::text WHEN (said ~ '[\u0530-\u058F]'::text) THEN 'armenian'::text WHEN (said ~ '[\u0600-\u06FF]'::text) THEN 'arabic'::text WHEN (said ~ '[\u0900-\u097F]'::text) THEN 'hindi'::text WHEN (said ~ '[\u0B80-\u0BFF]'::text) THEN 'tamil'::text ELSE fallback END);
+CREATE FUNCTION public.search_note_words() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        -- With their owner, the words go anyhow.
+        INSERT INTO search_changes (owner_id, removed, words)
+        SELECT OLD.owner_id, true, search_words_of(OLD.lexemes)
+        FROM users WHERE id = OLD.owner_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO search_changes (owner_id, removed, words)
+        VALUES (NEW.owner_id, false, search_words_of(NEW.lexemes));
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.search_plain(word text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN translate(word, 'àáâãäåāăąæçćčďđèéêëēėęěğíîïìīıłñńňòóôõöøōőœŕřśšşșßťţțùúûüūůűýÿźżžабвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґαβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώ'::text, 'aaaaaaaaaacccddeeeeeeeegiiiiiilnnnooooooooorrssssstttuuuuuuuyyzzzabvgdeejziiklmnoprstufxccwwqyqeuaiiegabgdezhqiklmnxoprsstufxcwaehiouw'::text);
+CREATE FUNCTION public.search_text(said text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (octet_length(said) = length(said)) THEN translate(said, ''::text, ''::text) ELSE regexp_replace(translate(said, ''::text, ''::text), '[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7A3\uF900-\uFAFF]'::text, '\&'::text, 'g'::text) END;
+CREATE FUNCTION public.search_text(parts jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT public.search_text("left"(string_agg((list.part ->> 'text'::text), '
+'::text ORDER BY list.place), 50000)) AS search_text FROM jsonb_array_elements(search_text.parts) WITH ORDINALITY list(part, place) WHERE ((list.part ->> 'type'::text) = 'text'::text));
+CREATE FUNCTION public.search_words_of(lexemes tsvector) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE (word.word ~ '^[[:alpha:]]{4,24}$'::text));
 CREATE TABLE public.api_keys (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -288,12 +505,46 @@ CREATE TABLE public.runs (
     started_at timestamp with time zone NOT NULL,
     cancel_requested_at timestamp with time zone,
     closed_at timestamp with time zone,
-    event bytea
+    event bytea,
+    tokens bigint
 );
 CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE public.search_changes (
+    id bigint NOT NULL,
+    owner_id uuid NOT NULL,
+    removed boolean NOT NULL,
+    words text[] NOT NULL
+);
+ALTER TABLE public.search_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.search_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.search_messages (
+    message_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    language text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    lexemes tsvector NOT NULL
+);
+CREATE TABLE public.search_titles (
+    conversation_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    language text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    lexemes tsvector NOT NULL
+);
+CREATE TABLE public.search_words (
+    owner_id uuid NOT NULL,
+    word text NOT NULL COLLATE pg_catalog."C"
 );
 CREATE TABLE public.sessions (
     id_hash bytea NOT NULL,
@@ -329,6 +580,31 @@ ALTER TABLE public.telemetry_outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+CREATE TABLE public.total_usage (
+    day date NOT NULL,
+    calls bigint NOT NULL,
+    tokens numeric NOT NULL,
+    cost_usd numeric NOT NULL
+);
+CREATE TABLE public.user_quotas (
+    user_id uuid NOT NULL,
+    tokens_per_day numeric,
+    tokens_per_month numeric,
+    usd_per_day numeric,
+    usd_per_month numeric,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT user_quotas_tokens_per_day_check CHECK ((tokens_per_day >= (0)::numeric)),
+    CONSTRAINT user_quotas_tokens_per_month_check CHECK ((tokens_per_month >= (0)::numeric)),
+    CONSTRAINT user_quotas_usd_per_day_check CHECK ((usd_per_day >= (0)::numeric)),
+    CONSTRAINT user_quotas_usd_per_month_check CHECK ((usd_per_month >= (0)::numeric))
+);
+CREATE TABLE public.user_usage (
+    user_id uuid NOT NULL,
+    day date NOT NULL,
+    calls bigint NOT NULL,
+    tokens numeric NOT NULL,
+    cost_usd numeric NOT NULL
 );
 CREATE TABLE public.users (
     id uuid NOT NULL,
@@ -375,12 +651,26 @@ ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY public.search_changes
+    ADD CONSTRAINT search_changes_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.search_messages
+    ADD CONSTRAINT search_messages_pkey PRIMARY KEY (message_id);
+ALTER TABLE ONLY public.search_titles
+    ADD CONSTRAINT search_titles_pkey PRIMARY KEY (conversation_id);
+ALTER TABLE ONLY public.search_words
+    ADD CONSTRAINT search_words_pkey PRIMARY KEY (owner_id, word);
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id_hash);
 ALTER TABLE ONLY public.shares
     ADD CONSTRAINT shares_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.telemetry_outbox
     ADD CONSTRAINT telemetry_outbox_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.total_usage
+    ADD CONSTRAINT total_usage_pkey PRIMARY KEY (day);
+ALTER TABLE ONLY public.user_quotas
+    ADD CONSTRAINT user_quotas_pkey PRIMARY KEY (user_id);
+ALTER TABLE ONLY public.user_usage
+    ADD CONSTRAINT user_usage_pkey PRIMARY KEY (user_id, day);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX api_keys_key_hash_key ON public.api_keys USING btree (key_hash);
@@ -403,7 +693,14 @@ CREATE INDEX password_resets_expires_at_idx ON public.password_resets USING btre
 CREATE INDEX password_resets_user_id_idx ON public.password_resets USING btree (user_id);
 CREATE INDEX runs_closed_at_idx ON public.runs USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 CREATE INDEX runs_conversation_idx ON public.runs USING btree (conversation_id) WHERE (closed_at IS NULL);
+CREATE INDEX runs_owner_id_idx ON public.runs USING btree (owner_id);
 CREATE INDEX runs_started_at_idx ON public.runs USING btree (started_at) WHERE (closed_at IS NULL);
+CREATE INDEX search_messages_language_idx ON public.search_messages USING btree (owner_id, language);
+CREATE INDEX search_messages_lexemes_idx ON public.search_messages USING gin (owner_id, lexemes) WITH (fastupdate=off);
+CREATE INDEX search_messages_newest_idx ON public.search_messages USING btree (owner_id, created_at, message_id);
+CREATE INDEX search_titles_language_idx ON public.search_titles USING btree (owner_id, language);
+CREATE INDEX search_titles_lexemes_idx ON public.search_titles USING gin (owner_id, lexemes) WITH (fastupdate=off);
+CREATE INDEX search_words_plain_idx ON public.search_words USING gin (owner_id, public.search_plain(word) public.gin_trgm_ops) WITH (fastupdate=off);
 CREATE INDEX sessions_expires_at_idx ON public.sessions USING btree (expires_at);
 CREATE UNIQUE INDEX sessions_id_key ON public.sessions USING btree (id);
 CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id);
@@ -416,6 +713,12 @@ ALTER INDEX public.inference_log_conversation_idx ATTACH PARTITION public.infere
 ALTER INDEX public.inference_log_owner_idx ATTACH PARTITION public.inference_log_default_owner_id_started_at_id_idx;
 ALTER INDEX public.inference_log_pkey ATTACH PARTITION public.inference_log_default_pkey;
 ALTER INDEX public.inference_log_started_at_idx ATTACH PARTITION public.inference_log_default_started_at_id_idx;
+CREATE TRIGGER inference_log_count_usage AFTER INSERT ON public.inference_log REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.count_usage();
+CREATE TRIGGER search_message AFTER INSERT OR UPDATE OF parts, status ON public.messages FOR EACH ROW WHEN ((new.status <> 'streaming'::text)) EXECUTE FUNCTION public.search_index_message();
+CREATE TRIGGER search_title AFTER INSERT OR UPDATE OF title ON public.conversations FOR EACH ROW EXECUTE FUNCTION public.search_index_title();
+CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_messages FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
+CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_titles FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
+CREATE TRIGGER users_forget_usage AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_usage();
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.conversations
@@ -436,9 +739,17 @@ ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.password_resets
     ADD CONSTRAINT password_resets_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.search_messages
+    ADD CONSTRAINT search_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.search_titles
+    ADD CONSTRAINT search_titles_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.search_words
+    ADD CONSTRAINT search_words_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.shares
     ADD CONSTRAINT shares_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.shares
     ADD CONSTRAINT shares_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.user_quotas
+    ADD CONSTRAINT user_quotas_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

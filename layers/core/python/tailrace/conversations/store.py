@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect
 from tailrace.ids import parse_uuid, uuid7
+from tailrace.limits import quotas
 from tailrace.problems import invalid, not_found
 
 _sql = queries.load("conversations")
@@ -83,7 +84,8 @@ async def begin_turn(
     Parameters
     ----------
     run
-        The columns of ``runs``; its id becomes the answer's.
+        The columns of ``runs``; its id becomes the answer's. With what
+        `tailrace.limits.quotas.terms` returned, the turn begins only if a quota lets it.
     title_from
         What a new conversation is titled after at first.
     parts
@@ -105,6 +107,7 @@ async def begin_turn(
         cursor = await connection.execute(
             _sql["begin_turn"],
             {
+                **quotas.NO_TERMS,
                 **run,
                 "answer_id": run["id"],
                 "title": _title_of(title_from),

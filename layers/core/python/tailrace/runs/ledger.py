@@ -7,6 +7,7 @@ from typing import Any
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection
+from tailrace.limits.quotas import refusals
 from tailrace.telemetry.capture import spill
 from tailrace.telemetry.event import InferenceEvent, encode
 
@@ -16,6 +17,25 @@ _sql = queries.load("runs")
 async def open_run(connection: Connection, run: dict[str, Any]) -> None:
     """Note that a call is about to be made; `run` holds the columns."""
     await connection.execute(_sql["open_run"], run)
+
+
+async def open_run_in_budget(
+    connection: Connection, run: dict[str, Any], terms: dict[str, Any]
+) -> None:
+    """Note that a call is about to be made, if it may be.
+
+    Parameters
+    ----------
+    terms
+        What `tailrace.limits.quotas.terms` returned.
+
+    Raises
+    ------
+    Problem
+        429 when a quota or the budget is used up; nothing is noted then.
+    """
+    with refusals():
+        await connection.execute(_sql["open_run_in_budget"], run | terms)
 
 
 async def close_run(connection: Connection, event: InferenceEvent, unsent: bytes | None) -> None:
@@ -30,7 +50,10 @@ async def close_run(connection: Connection, event: InferenceEvent, unsent: bytes
         queue did not take the event.
     """
     if unsent is None:
-        await connection.execute(_sql["close_run"], {"id": event.id, "event": encode(event)})
+        tokens = (event.input_tokens or 0) + (event.output_tokens or 0)
+        await connection.execute(
+            _sql["close_run"], {"id": event.id, "event": encode(event), "tokens": tokens}
+        )
     else:
         await spill(connection, unsent)
         await connection.execute(_sql["forget_run"], {"id": event.id})

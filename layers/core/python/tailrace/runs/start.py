@@ -9,12 +9,13 @@ from tailrace.auth.identity import Caller
 from tailrace.conversations import store
 from tailrace.db.pool import connect
 from tailrace.ids import uuid7
+from tailrace.limits import quotas
 from tailrace.providers.base import ModelRequest, ReasoningEffort
 from tailrace.providers.registry import Choice
 from tailrace.runs import context, prompt
 from tailrace.runs.call import Call
 from tailrace.runs.engine import Run
-from tailrace.runs.ledger import open_run
+from tailrace.runs.ledger import open_run_in_budget
 from tailrace.services import Services
 from tailrace.telemetry.event import Kind
 
@@ -82,20 +83,22 @@ async def start_user_turn(
     ------
     Problem
         404 for somebody else's conversation or a message that it does not have, 422 for a message
-        that the model cannot read, 503 when the database is down.
+        that the model cannot read, 429 when a quota or the budget is used up, 503 when the
+        database is down.
     """
     call = await _call(services, caller, "chat", asked)
-    turn = await store.begin_turn(
-        services.pool,
-        call.opening(asked.text),
-        client_message_id=client_message_id,
-        title_from=asked.subject,
-        parts=asked.parts,
-        model=asked.choice.id,
-        again=again,
-        known=known,
-        below=below,
-    )
+    with quotas.refusals():
+        turn = await store.begin_turn(
+            services.pool,
+            call.opening(asked.text) | quotas.terms(services.settings, caller.id),
+            client_message_id=client_message_id,
+            title_from=asked.subject,
+            parts=asked.parts,
+            model=asked.choice.id,
+            again=again,
+            known=known,
+            below=below,
+        )
     if turn.answer is not None:
         return Repeated(turn.answer_id, turn.answer)
     request = _request(services, asked, turn.branch)
@@ -121,12 +124,15 @@ async def start_guest_turn(
     Raises
     ------
     Problem
-        422 for a message that the model cannot read, 503 when the database is down.
+        422 for a message that the model cannot read, 429 when the budget is used up, 503 when the
+        database is down.
     """
     call = await _call(services, caller, "guest", asked)
     call.prepare(_request(services, asked, [*earlier, {"role": "user", "parts": asked.parts}]))
     async with connect(services.pool) as connection:
-        await open_run(connection, call.opening(asked.text))
+        await open_run_in_budget(
+            connection, call.opening(asked.text), quotas.terms(services.settings, None)
+        )
     return Run(services, call, start_metadata=_metadata(call, None))
 
 

@@ -1,10 +1,14 @@
 -- name: begin_turn
 -- A user message, its empty answer and the run, or what the message got before.
-SELECT * FROM begin_turn(
+SELECT turn.* FROM begin_turn(
     %(owner_id)s, %(conversation_id)s, %(title)s, %(model)s, %(client_message_id)s, %(parts)s,
     %(again)s, %(user_message_id)s, %(answer_id)s, %(provider_name)s, %(request_model)s,
     %(request_id)s, %(input_preview)s, %(started_at)s, %(message_uuid)s, %(known)s, %(branches)s,
-    %(parent)s, %(parent_uuid)s)
+    %(parent)s, %(parent_uuid)s) AS turn
+CROSS JOIN LATERAL require_quota(
+    NOT turn.seen, %(quota_user_id)s, turn.answer_id, %(reserve)s, %(tokens_per_day)s,
+    %(tokens_per_month)s, %(usd_per_day)s, %(usd_per_month)s, %(budget_usd_per_day)s,
+    %(budget_usd_per_month)s)
 
 -- name: find_question
 -- The user message that a message is, or answers.

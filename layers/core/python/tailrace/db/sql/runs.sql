@@ -6,9 +6,24 @@ INSERT INTO runs
 VALUES (%(id)s, %(kind)s, %(owner_id)s, %(conversation_id)s, %(provider_name)s,
         %(request_model)s, %(request_id)s, %(input_preview)s, %(started_at)s)
 
+-- name: open_run_in_budget
+-- The same, unless a quota or the budget is used up.
+WITH opened AS (
+    INSERT INTO runs
+        (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
+         input_preview, started_at)
+    VALUES (%(id)s, %(kind)s, %(owner_id)s, %(conversation_id)s, %(provider_name)s,
+            %(request_model)s, %(request_id)s, %(input_preview)s, %(started_at)s)
+    RETURNING id
+)
+SELECT require_quota(
+    true, %(quota_user_id)s, id, %(reserve)s, %(tokens_per_day)s, %(tokens_per_month)s,
+    %(usd_per_day)s, %(usd_per_month)s, %(budget_usd_per_day)s, %(budget_usd_per_month)s)
+FROM opened
+
 -- name: close_run
 -- The call has ended, and the queue has its event; ingestion deletes the row.
-UPDATE runs SET closed_at = now(), event = %(event)s WHERE id = %(id)s
+UPDATE runs SET closed_at = now(), event = %(event)s, tokens = %(tokens)s WHERE id = %(id)s
 
 -- name: forget_run
 -- The call has ended, and its event is in the outbox.

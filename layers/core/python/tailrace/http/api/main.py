@@ -21,8 +21,10 @@ from tailrace.http.api.routes import (
     metrics,
     models,
     oidc,
+    search,
     shares,
     transfer,
+    usage,
     users,
 )
 from tailrace.http.csrf import SameOrigin
@@ -66,9 +68,11 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         oidc,
         keys,
         users,
+        usage,
         conversations,
         messages,
         feedback,
+        search,
         shares,
         transfer,
         models,
