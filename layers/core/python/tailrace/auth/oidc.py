@@ -14,10 +14,10 @@ import hmac
 import logging
 import secrets
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -243,16 +243,16 @@ class Provider:
             "redirect_uri": self._redirect_uri,
             "code_verifier": verifier,
         }
-        auth = None
+        headers = {}
         if self._client_secret is None:
             form["client_id"] = self._client_id
         elif "client_secret_basic" in metadata.token_endpoint_auth_methods_supported:
-            auth = aiohttp.BasicAuth(
-                _form_quoted(self._client_id), _form_quoted(self._client_secret), "utf-8"
-            )
+            # RFC 6749, 2.3.1: both parts are form-encoded first.
+            credentials = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
+            headers["Authorization"] = f"Basic {b64encode(credentials.encode()).decode()}"
         else:
             form |= {"client_id": self._client_id, "client_secret": self._client_secret}
-        answer = await _ask("POST", metadata.token_endpoint, data=form, auth=auth)
+        answer = await _ask("POST", metadata.token_endpoint, data=form, headers=headers)
         return _decode(answer, _Tokens)
 
     async def _verify(self, metadata: _Metadata, id_token: str, nonce: str) -> dict[str, Any]:
@@ -342,8 +342,3 @@ def _decode(body: bytes, shape: Any) -> Any:
 
 def _same(told: str, kept: str) -> bool:
     return hmac.compare_digest(told.encode("utf-8", "surrogatepass"), kept.encode())
-
-
-def _form_quoted(text: str) -> str:
-    # RFC 6749, 2.3.1: both parts of the header are form-encoded first.
-    return urlencode({"": text})[1:]

@@ -13,7 +13,7 @@ from datetime import timedelta
 from tailrace.db import queries
 from tailrace.db.pool import Pool, connect
 from tailrace.ids import uuid7
-from tailrace.mail import Mail, Mailer, MailError
+from tailrace.mail import Mail, Mailer, MailError, Undeliverable
 from tailrace.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
             sent += await _send(pool, settings, mailer, request["email"])
         except MailError as error:
             _log.warning("a mail was not sent: %s", error)
-            if request["attempts"] < _ATTEMPTS:
+            if request["attempts"] < _ATTEMPTS and not isinstance(error, Undeliverable):
                 # Most likely the mail server is down, and would keep the next one waiting too.
                 break
         async with connect(pool) as connection:

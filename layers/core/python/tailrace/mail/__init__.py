@@ -6,10 +6,10 @@ asked for; nobody waits for a mail server.
 
 from urllib.parse import urlsplit
 
-from tailrace.mail.base import Mail, Mailer, MailError
+from tailrace.mail.base import Mail, Mailer, MailError, Undeliverable
 from tailrace.settings import Settings
 
-__all__ = ["Mail", "MailError", "Mailer", "create"]
+__all__ = ["Mail", "MailError", "Mailer", "Undeliverable", "create"]
 
 
 def create(settings: Settings) -> Mailer | None:

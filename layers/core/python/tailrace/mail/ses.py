@@ -22,8 +22,8 @@ class SesMailer:
         self._sender = sender
 
     async def send(self, mail: Mail) -> None:
-        content = message_of(mail, self._sender).as_bytes()
-        await asyncio.to_thread(self._send, mail.to, content)
+        message = message_of(mail, self._sender)
+        await asyncio.to_thread(self._send, str(message["To"]), message.as_bytes())
 
     def _send(self, to: str, content: bytes) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
