@@ -244,9 +244,7 @@ async def test_a_link_runs_out(user: ChatClient, stranger: httpx.AsyncClient) ->
     assert datetime.now(UTC) >= soon
 
 
-async def test_links_are_listed_without_their_tokens(
-    user: ChatClient, database: Database
-) -> None:
+async def test_links_are_listed_without_their_tokens(user: ChatClient, database: Database) -> None:
     conversation_id = uuid4()
     await _say(user, conversation_id, "First")
     made = [await _share(user, conversation_id) for _ in range(5)]

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from tailrace.auth.identity import Caller, identify, require_scope
+from tailrace.auth.identity import Caller, client_address, identify, require_scope
 from tailrace.ids import parse_uuid
 from tailrace.problems import Problem, invalid, not_found
 from tailrace.services import Services
@@ -43,8 +43,8 @@ class _Exports:
         if caller.kind == "guest":
             raise Problem(401, "Not signed in", "Sign in to export your conversations.")
         pool, settings = self._services.pool, self._services.settings
+        headers = await self._services.limiter.take_request(caller, client_address(request))
         volume = await export.plan(pool, caller.id, after, settings.export_volume_bytes)
-        headers = {}
         if volume.more:
             headers["link"] = f'</api/export?after={volume.last_id}>; rel="next"'
         # Whoever only chats need not wait for it.

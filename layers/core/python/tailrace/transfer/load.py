@@ -73,25 +73,28 @@ class Report(msgspec.Struct):
     left_out: dict[str, int] = {}
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Name(msgspec.Struct):
     """What tells a conversation's format, and what it is called, in any of them."""
 
-    mapping: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    chat_messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    id: msgspec.Raw | None = None
-    conversation_id: msgspec.Raw | None = None
-    uuid: msgspec.Raw | None = None
-    title: msgspec.Raw | None = None
-    name: msgspec.Raw | None = None
+    mapping: msgspec.Raw = _ABSENT
+    chat_messages: msgspec.Raw = _ABSENT
+    messages: msgspec.Raw = _ABSENT
+    id: msgspec.Raw = _ABSENT
+    conversation_id: msgspec.Raw = _ABSENT
+    uuid: msgspec.Raw = _ABSENT
+    title: msgspec.Raw = _ABSENT
+    name: msgspec.Raw = _ABSENT
 
     @property
     def format(self) -> Source | None:
-        if self.mapping is not msgspec.UNSET:
+        if self.mapping is not _ABSENT:
             return "chatgpt"
-        if self.chat_messages is not msgspec.UNSET:
+        if self.chat_messages is not _ABSENT:
             return "claude"
-        return "tailrace" if self.messages is not msgspec.UNSET else None
+        return "tailrace" if self.messages is not _ABSENT else None
 
 
 _name_decoder = msgspec.json.Decoder(_Name)
@@ -223,7 +226,7 @@ class _Loader:
             name = _name_decoder.decode(element)
             id = _told(name.conversation_id) or _told(name.id) or _told(name.uuid)
             title = _told(name.title) or _told(name.name)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             reason = "It is no conversation of a known format."
         self.report.skipped.append(Skipped(id, title, reason))
 
@@ -242,8 +245,8 @@ def _read(element: msgspec.Raw, settings: Settings) -> Draft:
     raise Unusable("It is no conversation of a known format.")
 
 
-def _told(value: msgspec.Raw | None) -> str | None:
+def _told(value: msgspec.Raw) -> str | None:
     try:
-        return msgspec.json.decode(value, type=str)[:_TOLD_CHARS] if value is not None else None
-    except msgspec.MsgspecError:
+        return msgspec.json.decode(value, type=str)[:_TOLD_CHARS]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

@@ -17,6 +17,8 @@ _Model = Annotated[str, Meta(max_length=256)]
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
 _Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
 
+_NOTHING = msgspec.Raw(b"{}")
+
 # Of what a provider wants back with a part; a signature takes some kilobytes.
 _MAX_PROVIDER_METADATA = 256 << 10
 
@@ -64,7 +66,7 @@ class _Message(msgspec.Struct):
     parent_id: _Id | None = None
     status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] = "complete"
     created_at: _Time | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = _NOTHING
 
 
 class _Parameters(msgspec.Struct, omit_defaults=True):
@@ -81,7 +83,7 @@ class Conversation(msgspec.Struct):
     title_source: Literal["prompt", "model", "user"] = "user"
     model: _Model | None = None
     system_prompt: Annotated[str, Meta(max_length=32_000)] | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: msgspec.Raw = _NOTHING
     tags: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=20)] = []
     pinned_at: _Time | None = None
     archived_at: _Time | None = None
@@ -175,13 +177,11 @@ def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] |
     return kept
 
 
-def _known(data: msgspec.Raw | None, decoder: msgspec.json.Decoder[Any]) -> dict[str, Any]:
+def _known(data: msgspec.Raw, decoder: msgspec.json.Decoder[Any]) -> dict[str, Any]:
     """Return what we know of an object, nothing if it is not what it should be."""
-    if data is None:
-        return {}
     try:
         told = decoder.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}
     return draft.storable_json(msgspec.to_builtins(told))
 

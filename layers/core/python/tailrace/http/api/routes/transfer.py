@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from tailrace.http.api.deps import CurrentServices, Writer
+from tailrace.http.api.deps import CurrentServices, Limited, Writer
 from tailrace.problems import Problem
 from tailrace.transfer import unpack
 from tailrace.transfer.draft import Source
@@ -68,7 +68,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.post("", openapi_extra=_BODY)
+@router.post("", openapi_extra=_BODY, dependencies=[Limited])
 async def import_conversations(
     request: Request, services: CurrentServices, caller: Writer
 ) -> ImportReport:
