@@ -95,7 +95,9 @@ BEGIN
     WITH RECURSIVE path AS (
         SELECT messages.* FROM messages WHERE id = question.id
         UNION ALL
-        SELECT messages.* FROM messages JOIN path ON messages.id = path.parent_id
+        -- LIMIT makes it a look-up each, also in a plan that was made when the table was small.
+        SELECT above.* FROM path
+        CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = path.parent_id LIMIT 1) AS above
     )
     SELECT NULL, false, is_first, question.id, p_answer_id, 'streaming', '[]'::jsonb, '{}'::jsonb,
            jsonb_agg(jsonb_build_object('role', path.role, 'parts', path.parts)
