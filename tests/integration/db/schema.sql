@@ -288,6 +288,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.search_is_word(lexeme text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (lexeme ~ '^[[:alpha:]]{4,24}$'::text);
 CREATE FUNCTION public.search_language(said text, fallback text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE((SELECT list.language FROM unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "left"(search_language.said, 1000)))) word(word), unnest(ARRAY['english'::text, 'german'::text, 'french'::text, 'spanish'::text, 'italian'::text, 'portuguese'::text, 'dutch'::text, 'russian'::text, 'swedish'::text, 'danish'::text, 'norwegian'::text, 'finnish'::text, 'hungarian'::text, 'turkish'::text]) WITH ORDINALITY list(language, place) WHERE ((length(word.word) <= 6) AND (ts_lexize(((list.language || '_stem'::text))::regdictionary, word.word) = '{}'::text[])) GROUP BY list.language ORDER BY (count(*)) DESC, (list.language = search_language.fallback) DESC, (min(list.place)) LIMIT 1), CASE WHEN (octet_length(said) = length(said)) THEN fallback WHEN (said ~ '[\u0370-\u03FF]'::text) THEN 'greek'::text WHEN (said ~ '[\u0400-\u04FF]'::text) THEN 'russian'::text WHEN (said ~ '[\u0530-\u058F]'::text) THEN 'armenian'::text WHEN (said ~ '[\u0600-\u06FF]'::text) THEN 'arabic'::text WHEN (said ~ '[\u0900-\u097F]'::text) THEN 'hindi'::text WHEN (said ~ '[\u0B80-\u0BFF]'::text) THEN 'tamil'::text ELSE fallback END);
@@ -313,14 +316,14 @@ CREATE FUNCTION public.search_plain(word text) RETURNS text
     RETURN translate(word, 'àáâãäåāăąæçćčďđèéêëēėęěğíîïìīıłñńňòóôõöøōőœŕřśšşșßťţțùúûüūůűýÿźżžабвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґαβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώ'::text, 'aaaaaaaaaacccddeeeeeeeegiiiiiilnnnooooooooorrssssstttuuuuuuuyyzzzabvgdeejziiklmnoprstufxccwwqyqeuaiiegabgdezhqiklmnxoprsstufxcwaehiouw'::text);
 CREATE FUNCTION public.search_text(said text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (octet_length(said) = length(said)) THEN translate(said, ''::text, ''::text) ELSE regexp_replace(translate(said, ''::text, ''::text), '[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7A3\uF900-\uFAFF]'::text, '\&'::text, 'g'::text) END;
+    RETURN CASE WHEN (octet_length(said) = length(said)) THEN translate(said, '<'::text, ''::text) ELSE regexp_replace(translate(said, '<'::text, ''::text), '[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7A3\uF900-\uFAFF]'::text, '\&'::text, 'g'::text) END;
 CREATE FUNCTION public.search_text(parts jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT public.search_text("left"(string_agg((list.part ->> 'text'::text), '
 '::text ORDER BY list.place), 50000)) AS search_text FROM jsonb_array_elements(search_text.parts) WITH ORDINALITY list(part, place) WHERE ((list.part ->> 'type'::text) = 'text'::text));
 CREATE FUNCTION public.search_words_of(lexemes tsvector) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE (word.word ~ '^[[:alpha:]]{4,24}$'::text));
+    RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE public.search_is_word(word.word));
 CREATE TABLE public.api_keys (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -697,6 +700,7 @@ CREATE INDEX runs_closed_at_idx ON public.runs USING btree (closed_at) WHERE (cl
 CREATE INDEX runs_conversation_idx ON public.runs USING btree (conversation_id) WHERE (closed_at IS NULL);
 CREATE INDEX runs_owner_id_idx ON public.runs USING btree (owner_id);
 CREATE INDEX runs_started_at_idx ON public.runs USING btree (started_at) WHERE (closed_at IS NULL);
+CREATE INDEX search_messages_conversation_idx ON public.search_messages USING btree (conversation_id);
 CREATE INDEX search_messages_language_idx ON public.search_messages USING btree (owner_id, language);
 CREATE INDEX search_messages_lexemes_idx ON public.search_messages USING gin (owner_id, lexemes) WITH (fastupdate=off);
 CREATE INDEX search_messages_newest_idx ON public.search_messages USING btree (owner_id, created_at, message_id);

@@ -15,6 +15,7 @@ from tailrace.db.pool import connect
 from tailrace.maintenance.partitions import create_partitions
 from tailrace.maintenance.purge import purge_deleted
 from tailrace.maintenance.reaper import reap_dead_runs
+from tailrace.search.words import refresh_words
 
 if TYPE_CHECKING:
     from tailrace.services import Services
@@ -43,6 +44,8 @@ class MaintainReport(msgspec.Struct):
         Reset links sent.
     forgotten
         Events of deleted accounts that came late and were made nobody's.
+    indexed
+        Texts that came or went, and whose words misspelt queries are now compared with.
     """
 
     partitions: list[str]
@@ -52,6 +55,7 @@ class MaintainReport(msgspec.Struct):
     purged: int
     reset_links: int
     forgotten: int
+    indexed: int
 
 
 async def maintain(services: "Services") -> MaintainReport:
@@ -77,6 +81,7 @@ async def maintain(services: "Services") -> MaintainReport:
         purged=await purge_deleted(services),
         reset_links=await _send_reset_links(services),
         forgotten=await forget_late_events(services),
+        indexed=await refresh_words(services.pool),
     )
 
 
