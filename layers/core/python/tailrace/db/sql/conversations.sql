@@ -36,7 +36,9 @@ WITH RECURSIVE path AS (
     SELECT messages.* FROM messages
     WHERE id = %(leaf_id)s AND conversation_id = %(conversation_id)s
     UNION ALL
-    SELECT messages.* FROM messages JOIN path ON messages.id = path.parent_id
+    -- LIMIT makes it a look-up each, also in a plan that was made when the table was small.
+    SELECT above.* FROM path
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = path.parent_id LIMIT 1) AS above
 )
 SELECT
     coalesce(client_message_id, id::text) AS id,
