@@ -1,6 +1,6 @@
 """API keys: what programs call with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,6 +23,9 @@ _Name = Annotated[
     ),
 ]
 _Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(keys.SCOPES))]
+
+# Times have an end, in Python as in PostgreSQL.
+_LONGEST = timedelta(days=36_525)
 
 
 class NewKey(BaseModel):
@@ -131,6 +134,8 @@ def _in_order(scopes: list[Scope]) -> list[Scope]:
 
 
 def _future(time: datetime | None) -> datetime | None:
-    if time is not None and time <= datetime.now(UTC):
-        raise invalid("expires_at", "Must be in the future.")
+    if time is not None:
+        left = time - datetime.now(UTC)
+        if not timedelta(0) < left <= _LONGEST:
+            raise invalid("expires_at", "Must be in the future, and within a hundred years.")
     return time

@@ -54,7 +54,10 @@ def _owner(caller: Caller) -> UUID | None:
 
 def _span(start: datetime | None, to: datetime | None) -> tuple[datetime, datetime]:
     end = to or datetime.now(UTC)
-    start = start or end - _DEFAULT_SPAN
+    try:
+        start = start or end - _DEFAULT_SPAN
+    except OverflowError:
+        raise invalid("to", "Too long ago.") from None
     if start >= end:
         raise invalid("from", "Must be before to.")
     if end - start > _LONGEST_SPAN:
