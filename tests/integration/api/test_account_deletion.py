@@ -15,7 +15,7 @@ from tests.support.chat_client import ChatClient
 PASSWORD = {"password": "correct horse battery"}
 OF_A_PERSON = (
     "users", "sessions", "api_keys", "conversations", "messages", "message_feedback", "shares",
-    "imports", "identities", "password_resets",
+    "imports", "identities", "password_resets", "user_usage",
 )  # fmt: skip
 
 
@@ -77,6 +77,8 @@ async def test_events_that_come_late_are_made_nobodys(
     assert {row["owner_id"] for row in rows} == {None}
     assert "My secret" not in str(rows)
     assert await database.value("SELECT count(*) FROM runs") == 0
+    assert await database.value("SELECT count(*) FROM user_usage") == 0
+    assert await database.value("SELECT sum(calls) FROM total_usage") == len(rows)
 
 
 async def test_a_call_under_way_is_stopped_and_counted(

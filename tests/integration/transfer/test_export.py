@@ -96,7 +96,7 @@ async def test_as_markdown_it_is_its_active_branch(user: ChatClient, database: D
     await database.rows(
         "UPDATE messages SET parts = %s WHERE role = 'assistant' RETURNING id",
         json.dumps([
-            {"type": "reasoning", "text": "Hm\n\nso", "providerMetadata": {"p": {"s": "signature"}}},
+            {"type": "reasoning", "text": "Hm\n\nso", "providerMetadata": {"p": {"s": "x"}}},
             {"type": "text", "text": "# Answer"},
             {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,SECRETBYTES"},
         ]),

@@ -25,9 +25,11 @@ TEXT = st.text(max_size=60).filter(lambda text: "\0" not in text)
 NAMES = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc"]), max_size=40)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -86,7 +88,8 @@ class Account:
     async def counts(self) -> tuple[int, int, int]:
         row = await self.database.rows(
             "SELECT (SELECT count(*) FROM conversations) AS conversations,"
-            " (SELECT count(*) FROM messages) AS messages, (SELECT count(*) FROM imports) AS imports"
+            " (SELECT count(*) FROM messages) AS messages,"
+            " (SELECT count(*) FROM imports) AS imports"
         )
         return row[0]["conversations"], row[0]["messages"], row[0]["imports"]
 

@@ -5,6 +5,7 @@ conversation its text is taken, with its branches, and its thinking; images and 
 only counted, since an export names them without holding them.
 """
 
+import re
 from collections import Counter
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tailrace.transfer import draft
-from tailrace.transfer.draft import Draft, Node
+from tailrace.transfer.draft import Draft, Node, Unusable
 
 _Id = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -77,6 +78,11 @@ class Conversation(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(Conversation)
 
+# A node has some objects inside; a mapping of millions of empty ones would fill memory.
+_OBJECT = re.compile(rb'"\s*:\s*\{')
+_MAX_OBJECTS = 30 * draft.MAX_MESSAGES
+_SMALL = 1 << 20
+
 
 def read(data: msgspec.Raw, fallback_id: str) -> Draft:
     """Read one conversation.
@@ -93,7 +99,10 @@ def read(data: msgspec.Raw, fallback_id: str) -> Draft:
     tailrace.transfer.draft.Unusable
         When it cannot be taken.
     """
-    told = _decoder.decode(data)
+    content = bytes(data)
+    if len(content) > _SMALL and sum(1 for _ in _OBJECT.finditer(content)) > _MAX_OBJECTS:
+        raise Unusable(f"It has more than {draft.MAX_MESSAGES:,} messages.")
+    told = _decoder.decode(content)
     left_out: Counter[str] = Counter()
     nodes = [_node(id, node, left_out) for id, node in told.mapping.items()]
     # A mapping has no order of its own; brothers stand in that of their time.
