@@ -27,8 +27,7 @@ def test_any_nodes_make_a_tree_or_none(
     said = sorted(node.id for node in nodes if node.role is not None)
     try:
         messages, leaf = grow(nodes, active_id, join=join)
-    except Unusable as error:
-        assert str(error).endswith(".")
+    except Unusable:
         return
 
     seen: set[str | None] = {None}

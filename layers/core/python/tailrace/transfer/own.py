@@ -72,6 +72,7 @@ class _Message(msgspec.Struct):
 class _Parameters(msgspec.Struct, omit_defaults=True):
     max_output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     reasoning_effort: ReasoningEffort | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
 
 
 class Conversation(msgspec.Struct):
