@@ -118,6 +118,9 @@ TABLE: dict[str, Row] = {
         "admin", 401, 401, 403, 403, 200, 403, 200, json={}
     ),
     "GET /api/usage": Row("read", 200, 200, 200, 200, 200, 403, 200),
+    "POST /api/guests/import": Row(
+        "write", 401, 401, 200, 200, 200, 403, 200, json={"conversations": []}
+    ),
     "GET /api/models": _everybody(200),
     "GET /api/metrics/overview": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/metrics/calls": Row("metrics", 200, 200, 200, 200, 200, 403, 200),

@@ -171,9 +171,6 @@ async def test_an_id_of_somebody_else_tells_and_changes_nothing(
 async def test_what_cannot_be_kept_is_told_and_the_rest_is(user: ChatClient) -> None:
     png = "data:image/png;base64,iVBORw0KGgo="
     file = {"type": "file", "mediaType": "image/png", "filename": "a.png", "url": png}
-    deep: Any = "bottom"
-    for _ in range(600):
-        deep = {"down": deep}
     messages = [
         {"id": "q", "role": "user", "parts": [
             file, {**file, "url": ""}, {**file, "url": "https://example.org/a.png"},
@@ -181,7 +178,7 @@ async def test_what_cannot_be_kept_is_told_and_the_rest_is(user: ChatClient) -> 
         ]},
         {"id": "a", "role": "assistant", "parts": [
             {"type": "reasoning", "text": "hm", "providerMetadata": {"p": {"s": "\0\ud83d"}}},
-            {"type": "text", "text": "no", "providerMetadata": {"p": deep}}, file,
+            {"type": "text", "text": "no"}, file,
         ], "metadata": {"status": "streaming", "model": "m\0", "usage": {"input_tokens": 3}}},
         {"id": "b", "role": "assistant", "parts": [{"type": "text", "text": "x"}],
          "metadata": {"status": "error", "usage": "lies"}},
@@ -270,6 +267,20 @@ async def test_bytes_that_are_no_body_are_refused(
     assert response.headers["content-type"] == "application/problem+json"
 
 
+async def test_what_a_provider_nested_too_deep_is_left_behind(user: ChatClient) -> None:
+    deep: Any = "bottom"
+    for _ in range(600):
+        deep = {"down": deep}
+    part = {"type": "text", "text": "Hello", "providerMetadata": {"p": deep}}
+    kept = _conversation("Hi", "")
+    kept["messages"][1]["parts"] = [part]
+
+    await _import(user, kept)
+
+    stored = await user.conversation(UUID(kept["id"]))
+    assert stored["messages"][1]["parts"] == [{"type": "text", "text": "Hello"}]
+
+
 async def test_a_guest_imports_nothing(guest: ChatClient) -> None:
     response = await guest.http.post(PATH, json={"conversations": [_conversation("a")]})
 
@@ -296,7 +307,8 @@ async def test_any_imports_make_a_tree_that_holds_every_message_once(
             for name in branch
         ]
         body = {"conversations": [{"id": str(conversation_id), "messages": messages}]}
-        response = await http.post(PATH, json=body, cookies={SESSION_COOKIE: secret})
+        headers = {"cookie": f"{SESSION_COOKIE}={secret}"}
+        response = await http.post(PATH, json=body, headers=headers)
         assert response.status_code == 200, response.text
 
     rows = await database.rows(

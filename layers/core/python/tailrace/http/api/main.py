@@ -15,6 +15,7 @@ from tailrace.http.api.routes import (
     auth,
     conversations,
     feedback,
+    guests,
     health,
     keys,
     messages,
@@ -27,10 +28,16 @@ from tailrace.http.api.routes import (
     usage,
     users,
 )
+from tailrace.http.body_limit import BodyLimit
 from tailrace.http.csrf import SameOrigin
 from tailrace.limits.addresses import trusted_proxies
 from tailrace.problems import Problem
 from tailrace.services import Services
+
+# Bytes: far more than any of the bodies below describes.
+_MAX_BODY = 1 << 20
+# What is imported or uploaded may be larger; each of these has a limit of its own.
+_READ_IN_PIECES = ("/api/import", "/api/guests/", "/api/attachments")
 
 
 def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
@@ -60,6 +67,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
     app.user_middleware += [
         *trusted_proxies(services.settings),
         Middleware(SameOrigin, public_url=services.settings.public_url),
+        Middleware(BodyLimit, _MAX_BODY, elsewhere=_READ_IN_PIECES),
     ]
     app.state.services = services
     for routes in (
@@ -69,6 +77,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         keys,
         users,
         usage,
+        guests,
         conversations,
         messages,
         feedback,
