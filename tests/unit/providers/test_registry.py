@@ -21,11 +21,13 @@ Make = Callable[..., Providers]
 async def make(model_server: ModelServer) -> AsyncIterator[Make]:
     made: list[Providers] = []
 
-    def _make(*models: ModelSettings, **changes: Any) -> Providers:
+    def _make(*models: ModelSettings, kind: str = "openai_compatible", **changes: Any) -> Providers:
         provider = ProviderSettings(
             name="p",
-            kind="openai_compatible",
+            kind=kind,
             base_url=model_server.base_url,
+            api_key=SecretStr("key"),
+            region="eu-central-1",
             models=models,
         )
         scripted = ProviderSettings(name="scripted", kind="scripted")
@@ -97,6 +99,22 @@ async def test_named_models_need_no_list(make, model_server, status, available) 
     assert model.available is available
     assert (model.reason is None) is available
     assert await providers.default() == ("p/m" if available else "scripted/echo")
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "bedrock", "gemini", "openai", "openai_compatible"])
+@pytest.mark.parametrize("body", [b"[1]", b'{"data": 3, "models": 3, "modelSummaries": 3}', b"<p>"])
+async def test_an_answer_that_is_no_list_leaves_the_catalogue_standing(
+    make, model_server, kind: str, body: bytes
+) -> None:
+    model_server.script = lambda exchange: exchange.respond(
+        200, body, content_type="application/json"
+    )
+    providers = make(ModelSettings(name="m"), kind=kind)
+
+    listed = {model.id: model.available for model in await providers.catalogue()}
+
+    assert listed["p/m"] is False
+    assert listed["scripted/echo"] is True
 
 
 async def test_a_list_is_asked_for_once_whoever_waits(make, model_server) -> None:

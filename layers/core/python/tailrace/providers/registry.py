@@ -4,6 +4,7 @@ A new provider is one module and one line in `KINDS`.
 """
 
 import asyncio
+import logging
 import time
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from msgspec import structs
 from tailrace.problems import invalid
 from tailrace.providers.base import ErrorType, ModelInfo, Provider, ProviderError
 from tailrace.settings import ModelSettings, ProviderSettings, Settings, SettingsError
+
+_log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
@@ -101,6 +104,10 @@ class Providers:
         self._asking: dict[str, asyncio.Task[_Listing]] = {}
         for provider in settings.providers:
             _check(provider)
+            if _missing(provider) is None:
+                # Made now, and its SDK imported: on Lambda the start has more processor and less
+                # haste than the first request.
+                self._adapter(provider.name)
         for name in ("default_model", "title_model"):
             self._check_id(f"TAILRACE_{name.upper()}", getattr(settings, name))
         for asked, fallbacks in settings.fallbacks.items():
@@ -244,6 +251,10 @@ class Providers:
             error = ProviderError("timeout", f"no list of models within {_LIST_TIMEOUT:g} s")
         except ProviderError as failure:
             error = failure
+        except Exception as failure:
+            # An SDK may stumble over an answer that is none; the catalogue stands all the same.
+            _log.exception("the list of models of %s could not be read", name)
+            error = ProviderError("protocol", type(failure).__name__)
         self._listings[name] = _Listing(time.monotonic(), models, error)
         return self._listings[name]
 
@@ -288,7 +299,3 @@ def _check(settings: ProviderSettings) -> None:
         raise SettingsError(f"{where}.kind): must be one of {', '.join(sorted(KINDS))}")
     if settings.kind == "openai_compatible" and settings.base_url is None:
         raise SettingsError(f"{where}.base_url): is required for this kind")
-    if _missing(settings) is None:
-        # Imported now: on Lambda the start has more processor and less haste than the first
-        # request.
-        _class_of(settings.kind)
