@@ -38,14 +38,14 @@ async def test_what_is_set_is_kept_and_the_rest_stays(user: ChatClient) -> None:
         id,
         model="scripted/echo",
         system_prompt="Be brief.",
-        parameters={"max_output_tokens": 50, "reasoning_effort": "low"},
+        parameters={"max_output_tokens": 50, "reasoning_effort": "low", "temperature": 0.5},
         archived=True,
     )
     assert held == {
         **named,
         "model": "scripted/echo",
         "system_prompt": "Be brief.",
-        "parameters": {"max_output_tokens": 50, "reasoning_effort": "low"},
+        "parameters": {"max_output_tokens": 50, "reasoning_effort": "low", "temperature": 0.5},
         "archived": True,
     }
     bare = await _patch(
@@ -97,7 +97,8 @@ class TestHolding:
     ) -> None:
         id, other = uuid4(), uuid4()
         a1 = await user.say(id, "One", message_id="q1")
-        await _patch(user, id, system_prompt="Be brief.", parameters={"max_output_tokens": 77})
+        parameters = {"max_output_tokens": 77, "temperature": 0}
+        await _patch(user, id, system_prompt="Be brief.", parameters=parameters)
         await user.say(id, "Two")
         await user.regenerate(id, a1)
         await user.say(other, "Elsewhere")
@@ -105,9 +106,10 @@ class TestHolding:
         await user.say(id, "Three")
 
         told = [
-            (body["messages"][0]["content"], body["max_tokens"]) for body in _chats(model_server)
+            (body["messages"][0]["content"], body["max_tokens"], body.get("temperature"))
+            for body in _chats(model_server)
         ]
-        house, own = ("House rules.", 4096), ("House rules.\n\nBe brief.", 77)
+        house, own = ("House rules.", 4096, None), ("House rules.\n\nBe brief.", 77, 0.0)
         assert told == [house, own, own, house, house]
 
     async def test_its_model_answers_where_none_is_named(self, user: ChatClient) -> None:
@@ -268,6 +270,9 @@ async def test_nobody_changes_anothers(user: ChatClient, http: httpx.AsyncClient
         ({"parameters": None}, "parameters"),
         ({"parameters": {"max_output_tokens": 0}}, "parameters.max_output_tokens"),
         ({"parameters": {"max_output_tokens": 4097}}, "parameters.max_output_tokens"),
+        ({"parameters": {"temperature": -0.1}}, "parameters.temperature"),
+        ({"parameters": {"temperature": 2.1}}, "parameters.temperature"),
+        ({"parameters": {"temperature": "NaN"}}, "parameters.temperature"),
         ({"parameters": {"reasoning_effort": "huge"}}, "parameters.reasoning_effort"),
         ({"parameters": {"top_p": 1}}, "parameters.top_p"),
         ({"owner_id": str(uuid4())}, "owner_id"),

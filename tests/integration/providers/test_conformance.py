@@ -251,6 +251,38 @@ async def test_an_answer_is_what_was_told(
             assert _at(exchange.body, pointer) == value, pointer
 
 
+@pytest.mark.parametrize(
+    ("kind", "model", "effort", "pointer", "sent"),
+    [
+        ("anthropic", "claude-haiku-4-5", None, "/temperature", 1.0),
+        ("anthropic", "claude-sonnet-4-6", "none", "/temperature", 1.0),
+        # Not while it thinks, and the newest not at all.
+        ("anthropic", "claude-haiku-4-5", "high", "/temperature", None),
+        ("anthropic", "claude-opus-4-6", "low", "/temperature", None),
+        ("anthropic", "claude-opus-4-7", "none", "/temperature", None),
+        ("bedrock", "amazon.nova-lite-v1:0", "high", "/inferenceConfig/temperature", 1.0),
+        ("bedrock", "eu.anthropic.claude-sonnet-4-5-v1:0", None, "/inferenceConfig/temperature", 1),
+        ("bedrock", "eu.anthropic.claude-opus-4-8", None, "/inferenceConfig/temperature", None),
+        ("gemini", "gemini-2.5-flash", "high", "/generationConfig/temperature", 1.5),
+        ("openai", "gpt-4.1", None, "/temperature", 1.5),
+        ("openai", "gpt-5.1", "none", "/temperature", None),
+        ("openai", "o4-mini", None, "/temperature", None),
+        ("openai_compatible", "m", "high", "/temperature", 1.5),
+    ],
+)
+async def test_a_temperature_goes_to_the_models_that_take_one(
+    kind: str, model: str, effort: Any, pointer: str, sent: float | None, make, model_server
+) -> None:
+    model_server.script = play(kind, "plain")
+    request = msgspec.structs.replace(_request(kind), model=model, reasoning_effort=effort)
+    for temperature, expected in ((1.5, sent), (0.0, sent and 0.0), (None, None)):
+        asked = msgspec.structs.replace(request, temperature=temperature)
+        assert (await _answer(make(kind), asked)).error is None
+        holder, _, name = pointer.rpartition("/")
+        body = model_server.exchanges[-1].body
+        assert (_at(body, holder) if holder else body).get(name) == expected
+
+
 @every_remote_kind
 async def test_a_slow_answer_arrives_in_pieces(kind: str, make, model_server) -> None:
     model_server.script = play(kind, "slow")

@@ -37,7 +37,7 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
-from tailrace.providers.claude import capabilities, thinking
+from tailrace.providers.claude import capabilities, temperature, thinking
 from tailrace.providers.http import classify, error_of, without_key
 from tailrace.settings import Capability, ProviderSettings
 
@@ -111,6 +111,9 @@ class Anthropic:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
         body = _body(request)
+        if (told := temperature(request)) is not None:
+            # The SDK has no argument for it any more, the models before 4.7 have.
+            body["extra_body"] = {"temperature": told}
         decoder = _EventDecoder()
         create = self._messages.with_streaming_response.create
         async with (

@@ -132,6 +132,9 @@ class ModelRequest(msgspec.Struct, frozen=True):
         The system prompt.
     reasoning_effort
         How much the model is to reason; ``None`` leaves it to the model's default.
+    temperature
+        From 0 to 2; ``None`` leaves it to the model's default. A model that takes none, or none
+        while it reasons, gets none; an API that ends at 1 gets 1 at most.
     """
 
     model: str
@@ -139,6 +142,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     max_output_tokens: int
     system: str | None = None
     reasoning_effort: ReasoningEffort | None = None
+    temperature: float | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):

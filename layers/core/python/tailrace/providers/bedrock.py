@@ -50,7 +50,13 @@ from tailrace.providers.base import (
     TextPart,
     Usage,
 )
-from tailrace.providers.claude import capabilities, context_window, thinking, version
+from tailrace.providers.claude import (
+    capabilities,
+    context_window,
+    temperature,
+    thinking,
+    version,
+)
 from tailrace.providers.http import classify, retry_after, without_key
 from tailrace.providers.threaded_call import Call, pools_of, send
 from tailrace.settings import Capability, ProviderSettings
@@ -126,6 +132,8 @@ class Bedrock:
             "modelId": request.model,
             "inferenceConfig": {"maxTokens": request.max_output_tokens},
         }
+        if (told := temperature(request)) is not None:
+            arguments["inferenceConfig"]["temperature"] = told
         call = Call(self._pools)
         threading.Thread(
             target=call.run, args=(lambda: self._converse(call, arguments),), daemon=True

@@ -24,6 +24,9 @@ _SINCE: dict[Capability, tuple[int, int]] = {
 _FIRST_ADAPTIVE = (4, 6)
 _FIRST_LARGE = (4, 6)
 
+# From here on, Claudes refuse a temperature.
+_FIRST_WITHOUT_TEMPERATURE = (4, 7)
+
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 32_768}
 _MIN_BUDGET = 1024
 
@@ -78,3 +81,18 @@ def thinking(request: ModelRequest) -> dict[str, Any]:
         "thinking": {"type": "adaptive", "display": "summarized"},
         "output_config": {"effort": effort},
     }
+
+
+def temperature(request: ModelRequest) -> float | None:
+    """Return the temperature to ask for, of a Claude or of what is served beside it.
+
+    ``None`` for a Claude that takes none: since 4.7, and any that is asked to think.
+    https://platform.claude.com/docs/en/about-claude/models/migration-guide
+    """
+    thinks = thinking(request).get("thinking", {"type": "disabled"})["type"] != "disabled"
+    if request.temperature is None or thinks:
+        return None
+    known = version(request.model)
+    if known is not None and known >= _FIRST_WITHOUT_TEMPERATURE:
+        return None
+    return min(request.temperature, 1.0)

@@ -281,6 +281,7 @@ def _config(request: ModelRequest) -> types.GenerateContentConfig:
     return types.GenerateContentConfig(
         system_instruction=request.system or None,
         max_output_tokens=request.max_output_tokens,
+        temperature=request.temperature,
         thinking_config=_thinking(request),
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
     )

@@ -94,6 +94,9 @@ class OpenAI:
         }
         if reasons:
             body["include"] = ["reasoning.encrypted_content"]
+        elif request.temperature is not None:
+            # Models that reason refuse one, most of them even while they do not.
+            body["temperature"] = request.temperature
         decoder = _EventDecoder()
         async with self._http.open("POST", f"{self._base_url}/responses", body) as response:
             async for data in reads(response):

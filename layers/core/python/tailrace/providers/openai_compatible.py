@@ -57,6 +57,8 @@ class OpenAICompatible:
             "stream": True,
             "stream_options": {"include_usage": True},
         } | self._reasoning(request)
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
         decoder = _ChunkDecoder()
         url = f"{self._base_url}/chat/completions"
         try:

@@ -174,6 +174,7 @@ def _as_arranged(
         system="\n\n".join(prompts) or None,
         max_output_tokens=min(limit or request.max_output_tokens, request.max_output_tokens),
         reasoning_effort=request.reasoning_effort or parameters.get("reasoning_effort"),
+        temperature=parameters.get("temperature"),
     )
 
 

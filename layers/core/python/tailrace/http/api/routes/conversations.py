@@ -81,6 +81,7 @@ class Parameters(BaseModel):
 
     max_output_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     reasoning_effort: ReasoningEffort | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
 
 
 class ConversationWithMessages(Conversation):
