@@ -15,7 +15,8 @@ from tests.support.chat_client import ChatClient
 PASSWORD = {"password": "correct horse battery"}
 OF_A_PERSON = (
     "users", "sessions", "api_keys", "conversations", "messages", "message_feedback", "shares",
-    "imports", "identities", "password_resets", "user_usage",
+    "imports", "identities", "password_resets", "user_usage", "user_quotas", "search_titles",
+    "search_messages", "search_words",
 )  # fmt: skip
 
 
@@ -59,6 +60,10 @@ async def test_everything_goes_but_the_numbers(
         assert secret not in told
     letters = await database.rows("SELECT source_id FROM inference_dead_letters")
     assert letters == [{"source_id": "2"}]
+    # Their words go from the search once it is brought up to date.
+    await maintain(services)
+    assert await database.value("SELECT count(*) FROM search_changes") == 0
+    assert await database.value("SELECT count(*) FROM search_words") == 0
 
 
 async def test_events_that_come_late_are_made_nobodys(

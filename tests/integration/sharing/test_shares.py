@@ -68,6 +68,16 @@ async def test_a_link_shows_the_branch_as_it_was_to_anybody(
     assert response.headers["referrer-policy"] == "no-referrer"
 
 
+async def test_the_page_of_a_link_is_not_indexed_and_tells_nobody(
+    stranger: httpx.AsyncClient,
+) -> None:
+    page = await stranger.get(f"/shared/{'A' * 43}")
+
+    assert page.status_code == 200
+    assert "noindex" in page.headers["x-robots-tag"]
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
 async def test_an_edit_made_later_does_not_show(
     user: ChatClient, stranger: httpx.AsyncClient
 ) -> None:

@@ -323,3 +323,12 @@ async def test_files_that_no_chat_takes_are_left_out(user: ChatClient) -> None:
     assert report["left_out"] == {"files": 2, "parts": 1}
     conversation = await user.conversation(report["items"][0]["id"])
     assert [part["type"] for part in conversation["messages"][0]["parts"]] == ["text"]
+
+
+async def test_very_long_texts_are_taken(user: ChatClient) -> None:
+    words = " ".join(f"word{number}" for number in range(200_000))
+    message = MESSAGE | {"parts": [{"type": "text", "text": words}]}
+    report = await send(user, {"id": "c", "messages": [message]})
+
+    conversation = await user.conversation(report["items"][0]["id"])
+    assert conversation["messages"][0]["parts"][0]["text"] == words

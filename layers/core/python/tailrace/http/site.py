@@ -102,4 +102,8 @@ class _Page(StaticFiles):
             response = await super().get_response(path, scope)
         response.headers["cache-control"] = _FOREVER if path.startswith(_HASHED) else "no-cache"
         response.headers["x-content-type-options"] = "nosniff"
+        if scope["path"].startswith("/shared/"):
+            # The path is a secret: neither search engines nor linked pages are to learn it.
+            response.headers["x-robots-tag"] = "noindex, nofollow"
+            response.headers["referrer-policy"] = "no-referrer"
         return response
