@@ -274,10 +274,9 @@ CREATE FUNCTION public.search_index_title() RETURNS trigger
 DECLARE
     said text := search_text(NEW.title);
     spoken text := search_language(said, coalesce(
-        (SELECT language
-         FROM messages JOIN search_messages ON search_messages.message_id = messages.id
-         WHERE messages.conversation_id = NEW.id
-         ORDER BY sequence LIMIT 1),
+        (SELECT language FROM search_messages
+         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = NEW.id
+                             ORDER BY sequence LIMIT 1)),
         'english'));
 BEGIN
     INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexemes)
@@ -293,7 +292,7 @@ CREATE FUNCTION public.search_is_word(lexeme text) RETURNS boolean
     RETURN (lexeme ~ '^[[:alpha:]]{4,24}$'::text);
 CREATE FUNCTION public.search_language(said text, fallback text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN COALESCE((SELECT list.language FROM unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "left"(search_language.said, 1000)))) word(word), unnest(ARRAY['english'::text, 'german'::text, 'french'::text, 'spanish'::text, 'italian'::text, 'portuguese'::text, 'dutch'::text, 'russian'::text, 'swedish'::text, 'danish'::text, 'norwegian'::text, 'finnish'::text, 'hungarian'::text, 'turkish'::text]) WITH ORDINALITY list(language, place) WHERE ((length(word.word) <= 6) AND (ts_lexize(((list.language || '_stem'::text))::regdictionary, word.word) = '{}'::text[])) GROUP BY list.language ORDER BY (count(*)) DESC, (list.language = search_language.fallback) DESC, (min(list.place)) LIMIT 1), CASE WHEN (octet_length(said) = length(said)) THEN fallback WHEN (said ~ '[\u0370-\u03FF]'::text) THEN 'greek'::text WHEN (said ~ '[\u0400-\u04FF]'::text) THEN 'russian'::text WHEN (said ~ '[\u0530-\u058F]'::text) THEN 'armenian'::text WHEN (said ~ '[\u0600-\u06FF]'::text) THEN 'arabic'::text WHEN (said ~ '[\u0900-\u097F]'::text) THEN 'hindi'::text WHEN (said ~ '[\u0B80-\u0BFF]'::text) THEN 'tamil'::text ELSE fallback END);
+    RETURN COALESCE((SELECT list.language FROM unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "left"(search_language.said, 1000)))) word(word), unnest(ARRAY['english'::text, 'german'::text, 'french'::text, 'spanish'::text, 'italian'::text, 'portuguese'::text, 'dutch'::text, 'russian'::text, 'swedish'::text, 'danish'::text, 'norwegian'::text, 'finnish'::text, 'hungarian'::text, 'turkish'::text]) WITH ORDINALITY list(language, place) WHERE ((length(word.word) <= 6) AND (ts_lexize(((list.language || '_stem'::text))::regdictionary, word.word) = '{}'::text[])) GROUP BY list.language HAVING ((count(*) > 1) OR (list.language = search_language.fallback)) ORDER BY (count(*)) DESC, (list.language = search_language.fallback) DESC, (min(list.place)) LIMIT 1), CASE WHEN (octet_length(said) = length(said)) THEN fallback WHEN (said ~ '[\u0370-\u03FF]'::text) THEN 'greek'::text WHEN (said ~ '[\u0400-\u04FF]'::text) THEN 'russian'::text WHEN (said ~ '[\u0530-\u058F]'::text) THEN 'armenian'::text WHEN (said ~ '[\u0600-\u06FF]'::text) THEN 'arabic'::text WHEN (said ~ '[\u0900-\u097F]'::text) THEN 'hindi'::text WHEN (said ~ '[\u0B80-\u0BFF]'::text) THEN 'tamil'::text ELSE fallback END);
 CREATE FUNCTION public.search_note_words() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

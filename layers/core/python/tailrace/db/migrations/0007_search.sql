@@ -67,7 +67,8 @@ RETURN (
 );
 
 -- The language whose function words a text uses most. A stemmer makes nothing of those, so its
--- dictionary tells them. Without any, the script tells, or else the text is taken for fallback.
+-- dictionary tells them; a single one may be a word of another language. Without any, the script
+-- tells, or else the text is taken for fallback.
 CREATE FUNCTION search_language(said text, fallback text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(
@@ -78,6 +79,7 @@ RETURN coalesce(
                        'turkish']) WITH ORDINALITY AS list (language, place)
      WHERE length(word) <= 6 AND ts_lexize((language || '_stem')::regdictionary, word) = '{}'
      GROUP BY language
+     HAVING count(*) > 1 OR language = fallback
      ORDER BY count(*) DESC, language = fallback DESC, min(place)
      LIMIT 1),
     CASE
@@ -108,10 +110,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
     said text := search_text(NEW.title);
     spoken text := search_language(said, coalesce(
-        (SELECT language
-         FROM messages JOIN search_messages ON search_messages.message_id = messages.id
-         WHERE messages.conversation_id = NEW.id
-         ORDER BY sequence LIMIT 1),
+        (SELECT language FROM search_messages
+         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = NEW.id
+                             ORDER BY sequence LIMIT 1)),
         'english'));
 BEGIN
     INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexemes)
@@ -191,10 +192,9 @@ INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexe
 SELECT id, owner_id, spoken, created_at, to_tsvector(spoken::regconfig, search_text(title))
 FROM conversations,
      LATERAL (SELECT search_language(search_text(title), coalesce(
-         (SELECT language
-          FROM messages JOIN search_messages ON search_messages.message_id = messages.id
-          WHERE messages.conversation_id = conversations.id
-          ORDER BY sequence LIMIT 1),
+         (SELECT language FROM search_messages
+          WHERE message_id = (SELECT id FROM messages WHERE conversation_id = conversations.id
+                              ORDER BY sequence LIMIT 1)),
          'english')) AS spoken OFFSET 0) AS told;
 
 INSERT INTO search_words (owner_id, word)
