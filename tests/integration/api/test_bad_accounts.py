@@ -1,6 +1,7 @@
 """Bad input to the routes of accounts: every answer is a problem that names what is wrong."""
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -51,6 +52,20 @@ async def test_no_body_is_too_odd(user: ChatClient, method: str, path: str) -> N
             method, path, content=body, headers={"content-type": "application/json"}
         )
         _assert_told(response, body)
+
+
+async def test_a_body_is_refused_whether_or_not_its_length_is_told(
+    http: httpx.AsyncClient,
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(32):
+            yield b" " * (1 << 16)
+
+    headers = {"content-type": "application/json"}
+    for content in (b" " * (2 << 20), pieces()):
+        refused = await http.post("/api/auth/login", content=content, headers=headers)
+        assert refused.status_code == 413
+        assert refused.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "x"])
