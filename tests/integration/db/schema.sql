@@ -11,8 +11,9 @@ DECLARE
     parent uuid;
     next_sequence bigint;
 BEGIN
+    -- Not "=", for which the planner may take the index of the owner's list and read all of it.
     SELECT * INTO conversation FROM conversations
-    WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
+    WHERE id = p_conversation_id AND owner_id IS NOT DISTINCT FROM p_owner_id FOR UPDATE;
     IF NOT FOUND THEN
         IF p_known OR p_parent IS NOT NULL THEN
             RETURN;
