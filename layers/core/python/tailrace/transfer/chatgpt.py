@@ -84,13 +84,13 @@ _MAX_OBJECTS = 30 * draft.MAX_MESSAGES
 _SMALL = 1 << 20
 
 
-def read(data: msgspec.Raw, fallback_id: str) -> Draft:
+def read(data: msgspec.Raw, source_id: str) -> Draft:
     """Read one conversation.
 
     Parameters
     ----------
-    fallback_id
-        What it is called if it does not say.
+    source_id
+        What it is known by.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read(data: msgspec.Raw, fallback_id: str) -> Draft:
     )
     return Draft(
         source="chatgpt",
-        source_id=draft.text(told.conversation_id or told.id or fallback_id),
+        source_id=source_id,
         title=title,
         title_source=title_source,
         messages=messages,

@@ -62,13 +62,13 @@ class Conversation(msgspec.Struct):
 _decoder = msgspec.json.Decoder(Conversation)
 
 
-def read(data: msgspec.Raw, fallback_id: str, settings: Settings) -> Draft:
+def read(data: msgspec.Raw, source_id: str, settings: Settings) -> Draft:
     """Read one conversation.
 
     Parameters
     ----------
-    fallback_id
-        What it is called if it does not say.
+    source_id
+        What it is known by.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def read(data: msgspec.Raw, fallback_id: str, settings: Settings) -> Draft:
     )
     return Draft(
         source="claude",
-        source_id=draft.text(told.uuid or fallback_id),
+        source_id=source_id,
         title=title,
         title_source=title_source,
         messages=messages,

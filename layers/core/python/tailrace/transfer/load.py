@@ -16,11 +16,12 @@ from psycopg.errors import ProgramLimitExceeded
 from psycopg.types.json import Jsonb
 
 from tailrace.db import queries
-from tailrace.db.pool import Pool, pipeline
+from tailrace.db.pool import Pool, connect, pipeline
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.problems import Problem
 from tailrace.providers.registry import Providers
 from tailrace.settings import Settings
+from tailrace.telemetry.event import storable
 from tailrace.transfer import chatgpt, claude, own, unpack
 from tailrace.transfer.draft import Draft, Source, Unusable
 
@@ -29,6 +30,11 @@ _sql = queries.load("transfer")
 # A function has 30 s, and a person not much more patience; what is left is taken the next time.
 _PATIENCE = 20.0
 _TOLD_CHARS = 200
+
+
+_HERE = "It is here already."
+
+_Key = tuple[Source, str]
 
 
 class Imported(msgspec.Struct):
@@ -90,11 +96,22 @@ class _Name(msgspec.Struct):
 
     @property
     def format(self) -> Source | None:
+        """Which format it has."""
         if self.mapping is not _ABSENT:
             return "chatgpt"
         if self.chat_messages is not _ABSENT:
             return "claude"
         return "tailrace" if self.messages is not _ABSENT else None
+
+    @property
+    def told_id(self) -> str | None:
+        """What its source calls it."""
+        return _told(self.conversation_id) or _told(self.id) or _told(self.uuid)
+
+    @property
+    def told_title(self) -> str | None:
+        """Its title, as it stands there."""
+        return _told(self.title) or _told(self.name)
 
 
 _name_decoder = msgspec.json.Decoder(_Name)
@@ -117,7 +134,9 @@ async def load(
         what was imported by then stays.
     """
     elements = await asyncio.to_thread(unpack.conversations, body, settings.max_import_bytes)
-    loader = _Loader(pool, providers, settings, owner_id, len(elements))
+    # Passed over at once: an import that is sent again must get to where it ended.
+    known = await _known(pool, owner_id)
+    loader = _Loader(pool, providers, settings, owner_id, known, len(elements))
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     for element in elements:
         if asyncio.get_running_loop().time() > deadline:
@@ -129,11 +148,24 @@ async def load(
     return report
 
 
+async def _known(pool: Pool, owner_id: UUID) -> set[_Key]:
+    """Return what the owner has imported and not deleted, and what is their own."""
+    async with connect(pool) as connection:
+        cursor = await connection.execute(_sql["known_conversations"], {"owner_id": owner_id})
+        return {(row["source"], row["source_id"]) for row in await cursor.fetchall()}
+
+
 class _Loader:
     """One import."""
 
     def __init__(
-        self, pool: Pool, providers: Providers, settings: Settings, owner_id: UUID, found: int
+        self,
+        pool: Pool,
+        providers: Providers,
+        settings: Settings,
+        owner_id: UUID,
+        known: set[_Key],
+        found: int,
     ) -> None:
         self.report = Report(found, items=[], skipped=[])
         self.left_out: Counter[str] = Counter()
@@ -141,12 +173,13 @@ class _Loader:
         self._providers = providers
         self._settings = settings
         self._owner_id = owner_id
+        self._seen = known
         self._models: dict[str | None, str] = {}
 
     async def take(self, element: msgspec.Raw) -> None:
         """Import one conversation, or say why not."""
         try:
-            draft = await asyncio.to_thread(_read, element, self._settings)
+            draft = await asyncio.to_thread(_read, element, self._settings, self._seen)
             id = await self._write(draft)
         except Unusable as error:
             self._skip(element, str(error))
@@ -156,7 +189,7 @@ class _Loader:
             self._skip(element, "The database cannot hold it.")
         else:
             if id is None:
-                self._skip(element, "It is here already.")
+                self._skip(element, _HERE)
                 return
             self.left_out += draft.left_out
             self.report.imported += 1
@@ -224,25 +257,27 @@ class _Loader:
         id, title = None, None
         try:
             name = _name_decoder.decode(element)
-            id = _told(name.conversation_id) or _told(name.id) or _told(name.uuid)
-            title = _told(name.title) or _told(name.name)
+            id, title = name.told_id, name.told_title
         except (msgspec.MsgspecError, UnicodeDecodeError):
             reason = "It is no conversation of a known format."
         self.report.skipped.append(Skipped(id, title, reason))
 
 
-def _read(element: msgspec.Raw, settings: Settings) -> Draft:
-    """Read one conversation of whichever format it has."""
-    format = _name_decoder.decode(element).format
-    if format == "tailrace":
-        return own.read(element, settings)
+def _read(element: msgspec.Raw, settings: Settings, known: set[_Key]) -> Draft:
+    """Read one conversation of whichever format it has, unless it is here already."""
+    name = _name_decoder.decode(element)
+    if name.format is None:
+        raise Unusable("It is no conversation of a known format.")
     # Without an id it is known by what it holds.
-    fallback_id = f"sha256:{hashlib.sha256(element).hexdigest()}"
-    if format == "chatgpt":
-        return chatgpt.read(element, fallback_id)
-    if format == "claude":
-        return claude.read(element, fallback_id, settings)
-    raise Unusable("It is no conversation of a known format.")
+    id = name.told_id or f"sha256:{hashlib.sha256(element).hexdigest()}"
+    source_id = storable(id)
+    if (name.format, source_id) in known:
+        raise Unusable(_HERE)
+    if name.format == "tailrace":
+        return own.read(element, source_id, settings)
+    if name.format == "chatgpt":
+        return chatgpt.read(element, source_id)
+    return claude.read(element, source_id, settings)
 
 
 def _told(value: msgspec.Raw) -> str | None:

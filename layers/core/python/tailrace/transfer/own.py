@@ -98,8 +98,13 @@ _metadata_decoder = msgspec.json.Decoder(_Metadata)
 _parameters_decoder = msgspec.json.Decoder(_Parameters)
 
 
-def read(data: msgspec.Raw, settings: Settings) -> Draft:
+def read(data: msgspec.Raw, source_id: str, settings: Settings) -> Draft:
     """Read one conversation.
+
+    Parameters
+    ----------
+    source_id
+        What it is known by.
 
     Raises
     ------
@@ -118,7 +123,7 @@ def read(data: msgspec.Raw, settings: Settings) -> Draft:
     )
     return Draft(
         source="tailrace",
-        source_id=draft.text(told.id),
+        source_id=source_id,
         title=title,
         title_source=told.title_source if title_source == "user" else "prompt",
         model=draft.text(told.model) if told.model else None,

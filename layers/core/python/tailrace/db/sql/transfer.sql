@@ -78,6 +78,15 @@ LEFT JOIN path ON path.conversation_id = of_owner.id
 LEFT JOIN messages ON messages.id = path.id
 ORDER BY of_owner.id, sequence
 
+-- name: known_conversations
+-- What an import need not look at: imported and not deleted since, or exported from here.
+SELECT source, source_id
+FROM imports JOIN conversations ON conversations.id = conversation_id
+WHERE imports.owner_id = %(owner_id)s AND deleted_at IS NULL
+UNION ALL
+SELECT 'tailrace', id::text FROM conversations
+WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
+
 -- name: import_conversation
 -- A conversation from elsewhere, unless it is here already. One that was imported and then deleted
 -- may come back.
