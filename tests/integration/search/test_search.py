@@ -399,7 +399,8 @@ _TEXTS = st.lists(
     others=_TEXTS,
     limit=st.integers(1, 5),
     window=st.integers(1, 5),
-    recent=st.integers(1, 12),
+    glance=st.integers(1, 4),
+    look=st.integers(1, 12),
     enough=st.integers(1, 5),
 )
 async def test_every_match_of_the_owner_is_shown_exactly_once(
@@ -408,7 +409,8 @@ async def test_every_match_of_the_owner_is_shown_exactly_once(
     others: list[str],
     limit: int,
     window: int,
-    recent: int,
+    glance: int,
+    look: int,
     enough: int,
 ) -> None:
     owner, other = await make_owner(services), await make_owner(services)
@@ -423,7 +425,8 @@ async def test_every_match_of_the_owner_is_shown_exactly_once(
     with pytest.MonkeyPatch.context() as patch:
         # Windows of any size show the same.
         patch.setattr(search_store, "_WINDOW", window)
-        patch.setattr(search_store, "_RECENT", recent)
+        patch.setattr(search_store, "_GLANCE", glance)
+        patch.setattr(search_store, "_LOOK", look)
         patch.setattr(search_store, "_ENOUGH", min(enough, window))
         items = await owner.pages("heron", limit)
 

@@ -23,9 +23,10 @@ Row = dict[str, Any]
 
 # Matches that are ranked against each other, at most.
 _WINDOW = 200
-# Messages that are read before the index is asked for all, and the matches among them that will do:
-# of a word that stands everywhere, the index finds too many, and a look at the newest enough.
-_RECENT, _ENOUGH = 2_000, 50
+# Of a word that stands in many messages the index finds too many, and a look at the newest finds
+# enough: so many are looked at first, then so many as hold that many matches, by what was seen, but
+# no more than the last; where that is not enough, the index is asked for all there are.
+_GLANCE, _ENOUGH, _LOOK = 200, 50, 2_500
 # Conversations of a tag or model whose messages are read one by one.
 _FEW = 1_000
 # A match of today counts twice as much as a very old one; this many days halve its lead.
@@ -143,7 +144,6 @@ class _Search:
             "start": filters.start or _FIRST,
             "end": filters.end or _LAST,
             "window": _WINDOW,
-            "recent": _RECENT,
         }
         self._few: list[UUID] | None = None
         self._asked_few = False
@@ -190,7 +190,11 @@ class _Search:
         if ids is not None:
             rows = await self._rows("find_messages_within", ids=ids, **before)
             return rows, len(rows) < _WINDOW
-        rows = await self._rows("find_recent_messages", **before)
+        rows = await self._rows("find_recent_messages", recent=_GLANCE, **before)
+        if 0 < len(rows) < _ENOUGH:
+            looked_at = round(_GLANCE * 1.25 * _ENOUGH / len(rows))
+            if looked_at <= _LOOK:
+                rows = await self._rows("find_recent_messages", recent=looked_at, **before)
         if len(rows) >= _ENOUGH:
             return rows, False
         rows = await self._rows("find_messages", **before)

@@ -1,10 +1,9 @@
 -- name: configure
--- For this transaction: a plan for each owner, since one of all would suit few; bitmaps of an owner
--- with very many messages stay exact; two letters swapped in a word of six leave it just similar.
+-- For this transaction: a plan for each owner, since one for all would suit few, and bitmaps that
+-- stay exact for an owner with very many messages.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('jit', 'off', true),
-       set_config('work_mem', '32MB', true),
-       set_config('pg_trgm.similarity_threshold', '0.25', true)
+       set_config('work_mem', '32MB', true)
 
 -- name: read_query
 -- The query in each language of the owner's texts, where it says something in that language.
@@ -150,8 +149,19 @@ JOIN unnest(%(languages)s::text[], %(queries)s::text[]::tsquery[]) AS asked (lan
     ON search_messages.language = asked.language
 WHERE message_id = ANY (%(ids)s) AND conversations.owner_id = %(owner_id)s
 
+-- name: unknown_words
+-- Those of these words that no text of the owner holds.
+SELECT lexeme FROM unnest(%(lexemes)s::text[]) AS lexeme
+WHERE NOT EXISTS (
+    SELECT FROM search_words WHERE owner_id = %(owner_id)s AND word = lexeme COLLATE "C"
+)
+
+-- name: set_likeness
+-- What is similar, for this transaction.
+SELECT set_config('pg_trgm.similarity_threshold', %(likeness)s, true)
+
 -- name: similar_words
--- For each of these that no text of the owner holds: words that begin with it, or are like it.
+-- For each of these, words of the owner's texts that begin with it, or are like it.
 SELECT lexeme, word
 FROM unnest(%(lexemes)s::text[]) AS lexeme CROSS JOIN LATERAL (
     (SELECT word, 1::real AS likeness FROM search_words
@@ -163,9 +173,6 @@ FROM unnest(%(lexemes)s::text[]) AS lexeme CROSS JOIN LATERAL (
      WHERE owner_id = %(owner_id)s AND search_plain(word) %% search_plain(lexeme)
      ORDER BY likeness DESC LIMIT 20)
 ) AS near
-WHERE NOT EXISTS (
-    SELECT FROM search_words WHERE owner_id = %(owner_id)s AND word = lexeme COLLATE "C"
-)
 ORDER BY lexeme, likeness DESC, word
 
 -- name: lock_words
