@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from tests.integration.conftest import Database
@@ -109,6 +110,24 @@ async def test_what_is_no_key_is_never_taken_for_a_guest_or_a_cookie(
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
     assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_who_calls_is_found_in_one_query(
+    user: ChatClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = (await _create(user.http))["key"]
+    queries: list[Any] = []
+    execute = psycopg.AsyncConnection.execute
+
+    async def counted(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        queries.append(query)
+        return await execute(self, query, *rest, **more)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", counted)
+    for headers in ({}, {"authorization": f"Bearer {key}"}):
+        queries.clear()
+        assert (await user.http.get("/api/auth/me", headers=headers)).status_code == 200
+        assert len(queries) == 1
 
 
 async def test_other_schemes_are_not_for_us(user: ChatClient) -> None:
