@@ -1,6 +1,6 @@
 """The list of conversations: its order, its filters, its pages."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -162,11 +162,21 @@ async def test_a_parameter_that_cannot_be_used_is_named(
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-@given(cursor=st.text(max_size=256))
+_OFFSETS = st.timedeltas(timedelta(hours=-23), timedelta(hours=23))
+_MADE_UP = st.builds(
+    cursors.encode,
+    st.booleans(),
+    st.datetimes(timezones=_OFFSETS.map(timezone)),
+    st.uuids(),
+)
+
+
+@given(cursor=st.text(max_size=256) | _MADE_UP)
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_cursor_breaks_the_list(user: ChatClient, cursor: str) -> None:
-    response = await user.http.get("/api/conversations", params={"cursor": cursor})
+    for params in ({"cursor": cursor}, {"cursor": cursor, "deleted": True}):
+        response = await user.http.get("/api/conversations", params=params)
 
-    assert response.status_code in (200, 422)
+        assert response.status_code in (200, 422)
