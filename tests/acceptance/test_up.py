@@ -88,6 +88,20 @@ class TestRunning:
                 assert time.monotonic() < deadline
             assert {call["kind"] for call in calls} <= {"chat", "title"}
 
+    async def test_puts_mails_into_a_folder_with_links_to_itself(
+        self, shared: Stack, shared_data: Path
+    ) -> None:
+        outbox = shared_data / "outbox"
+        async with httpx.AsyncClient(base_url=shared.address, timeout=_PATIENCE) as http:
+            await ChatClient(http).register("forgetful@example.org")
+            body = {"email": "forgetful@example.org"}
+            assert (await http.post("/api/auth/password-reset", json=body)).status_code == 202
+        deadline = time.monotonic() + _PATIENCE
+        while not (mails := list(outbox.glob("*.eml"))):
+            assert time.monotonic() < deadline
+        assert f"{shared.address}/reset-password#token=" in mails[0].read_text()
+        assert stat.S_IMODE(outbox.stat().st_mode) == 0o700
+
     def test_keeps_its_secrets_to_its_user(self, shared: Stack, shared_data: Path) -> None:
         for secret in ("secret.key", "postgres/password"):
             mode = stat.S_IMODE((shared_data / secret).stat().st_mode)
