@@ -117,7 +117,9 @@ async def test_a_chat_is_found_as_soon_as_its_answer_stands(user: ChatClient) ->
 
     assert {item["role"] for item in page["items"]} == {None, "user", "assistant"}
     assert {item["conversation_id"] for item in page["items"]} == {str(conversation_id)}
-    assert [item["message_id"] is None for item in page["items"]] == [True, False, False]
+    assert page["items"][0]["message_id"] is None
+    shown = {message["id"] for message in (await user.conversation(conversation_id))["messages"]}
+    assert {item["message_id"] for item in page["items"][1:]} == shown
     assert all(matched(item) == ["herons"] for item in page["items"])
     assert page["next_cursor"] is None
     assert page["corrected"] is False

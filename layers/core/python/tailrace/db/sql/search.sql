@@ -126,7 +126,7 @@ LIMIT %(window)s
 
 -- name: show_titles
 -- Titles that were found, with their matches between U+0002 and U+0003.
-SELECT conversation_id AS id, conversation_id, title, NULL::uuid AS message_id, NULL AS role,
+SELECT conversation_id AS id, conversation_id, title, NULL AS message_id, NULL AS role,
        conversations.created_at,
        ts_headline(search_titles.language::regconfig, search_text(title), query,
                    E'HighlightAll=true, StartSel="\x02", StopSel="\x03"') AS snippet
@@ -137,8 +137,10 @@ JOIN unnest(%(languages)s::text[], %(queries)s::text[]::tsquery[]) AS asked (lan
 WHERE conversation_id = ANY (%(ids)s) AND conversations.owner_id = %(owner_id)s
 
 -- name: show_messages
--- Messages that were found, each with its best passages, their matches between U+0002 and U+0003.
-SELECT message_id AS id, messages.conversation_id, title, message_id, role, messages.created_at,
+-- Messages that were found, each under the id its client knows it by, with its best passages, their
+-- matches between U+0002 and U+0003.
+SELECT message_id AS id, messages.conversation_id, title,
+       coalesce(client_message_id, messages.id::text) AS message_id, role, messages.created_at,
        ts_headline(search_messages.language::regconfig, search_text(parts), query,
                    E'MaxFragments=2, MinWords=8, MaxWords=20, ShortWord=0, FragmentDelimiter=" … ", '
                    'StartSel="\x02", StopSel="\x03"') AS snippet

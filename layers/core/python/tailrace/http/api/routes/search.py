@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from tailrace import search
 from tailrace.auth.identity import Caller
-from tailrace.http.api.deps import CurrentServices, require
+from tailrace.http.api.deps import CurrentServices, Limited, require
 from tailrace.problems import invalid
 
 router = APIRouter(prefix="/api/search", tags=["search"])
@@ -27,7 +27,7 @@ class Match(BaseModel):
 
     conversation_id: UUID
     title: str
-    message_id: UUID | None
+    message_id: str | None
     role: Literal["user", "assistant"] | None
     snippet: list[Segment]
     created_at: datetime
@@ -46,7 +46,7 @@ class MatchPage(BaseModel):
 _NO_NUL = r"^[^\x00]*$"
 
 
-@router.get("")
+@router.get("", dependencies=[Limited])
 async def find(
     services: CurrentServices,
     caller: Annotated[Caller, require("read", guests=True)],
