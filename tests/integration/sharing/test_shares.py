@@ -254,6 +254,18 @@ async def test_a_link_runs_out(
     assert datetime.fromisoformat(share["expires_at"]) == tomorrow
 
 
+async def test_links_rest_while_the_account_is_disabled(
+    user: ChatClient, stranger: httpx.AsyncClient, database: Database
+) -> None:
+    conversation_id = uuid4()
+    await _say(user, conversation_id, "First")
+    share = await _share(user, conversation_id)
+
+    for disabled_at, status in (("now()", 404), ("NULL", 200)):
+        await database.rows(f"UPDATE users SET disabled_at = {disabled_at} RETURNING id")
+        assert (await stranger.get(f"/api/shared/{share['token']}")).status_code == status
+
+
 async def test_links_are_listed_without_their_tokens(user: ChatClient, database: Database) -> None:
     conversation_id = uuid4()
     await _say(user, conversation_id, "First")

@@ -5,6 +5,7 @@ import io
 import json
 import tracemalloc
 import zipfile
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,15 +13,21 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
+from tailrace.auth import sessions
+from tailrace.auth.identity import SESSION_COOKIE
 from tailrace.db.pool import connect
+from tailrace.http import chat
 from tailrace.ids import uuid7
 from tailrace.problems import Problem
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.transfer import export
 from tailrace.transfer.archive import archive
+from tailrace_runtime.asgi import StreamingHandler
 from tests.integration.conftest import Database, site
 from tests.support.chat_client import ChatClient
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 
 async def _say(user: ChatClient, conversation_id: UUID, text: str, **body: Any) -> str:
@@ -245,6 +252,39 @@ async def test_who_goes_away_gives_the_connection_back(
                 await anext(response.aiter_raw())
         async with asyncio.timeout(10):
             assert (await http.get("/api/conversations")).status_code == 200
+
+
+async def test_the_streaming_function_sends_an_export_as_it_is_made(
+    services: Services, settings: Settings
+) -> None:
+    """As on AWS: the chat function, behind a function URL that streams."""
+
+    class Response:
+        started = False
+
+        async def start(self, status: int, headers: Any) -> None:
+            self.started = True
+            self.status, self.headers = status, dict(headers)
+            self.pieces: list[bytes] = []
+
+        async def write(self, data: bytes) -> None:
+            self.pieces.append(data)
+
+    owner_id = await _fill(services, conversations=10, messages=10, size=64_000)
+    secret = await sessions.create(services.pool, owner_id, 3600)
+    event = json.loads((EVENTS / "function_url_get.json").read_bytes())
+    event |= {"rawPath": "/api/export", "cookies": [f"{SESSION_COOKIE}={secret}"]}
+    response = Response()
+    own = Services(settings)
+    await own.open()
+    await StreamingHandler(chat.create_app(own, lifespan=False)).stream(event, None, response)
+    await own.close()
+
+    assert response.status == 200
+    assert response.headers[b"content-type"] == b"application/zip"
+    assert len(response.pieces) > 20
+    packed = _opened(b"".join(response.pieces))
+    assert len(json.loads(packed.read("conversations.json"))) == 10
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ async def find(pool: Pool, token: str) -> list[Row]:
     Raises
     ------
     Problem
-        404, the same for a link that never was, ran out, was revoked or shows nothing any more.
+        404, the same for a link that never was, ran out, was revoked, shows nothing any more, or
+        is of a disabled account.
     """
     async with connect(pool) as connection:
         cursor = await connection.execute(_sql["find_shared"], {"token_hash": _known(token)})

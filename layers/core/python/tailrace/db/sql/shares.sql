@@ -61,7 +61,7 @@ WHERE conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
 -- name: find_shared
 -- What a link shows, a row for each message that is still there. Of its parts only what may be
 -- seen is read: no signatures, and of a file its name, not its bytes.
-SELECT shares.title, shown_name, shares.created_at, expires_at, place, role, status,
+SELECT shares.title, shown_name, shares.created_at, expires_at, place, messages.role, status,
        metadata->>'model' AS model,
        (SELECT jsonb_agg(
            CASE part->>'type'
@@ -72,6 +72,7 @@ SELECT shares.title, shown_name, shares.created_at, expires_at, place, role, sta
         FROM jsonb_array_elements(parts) WITH ORDINALITY AS of_message (part, number)
         WHERE part->>'type' IN ('text', 'reasoning', 'file')) AS parts
 FROM shares
+JOIN users ON users.id = shares.owner_id AND disabled_at IS NULL
 JOIN conversations
     ON conversations.id = shares.conversation_id AND conversations.deleted_at IS NULL
 CROSS JOIN LATERAL unnest(message_ids) WITH ORDINALITY AS shared (message_id, place)
@@ -84,6 +85,7 @@ ORDER BY place
 -- One file of a message that a link shows.
 SELECT part
 FROM shares
+JOIN users ON users.id = shares.owner_id AND disabled_at IS NULL
 JOIN conversations
     ON conversations.id = shares.conversation_id AND conversations.deleted_at IS NULL
 CROSS JOIN LATERAL unnest(message_ids) WITH ORDINALITY AS shared (message_id, place)
