@@ -8,7 +8,7 @@ of their messages. What a search looks for is taken from a message of its owner:
 
 - rare, common: a word beyond the 20,000 most frequent ones, and one of the 30 most frequent
 - phrase: two neighbouring words
-- typo: a word of at least six letters, two of them swapped
+- typo: a word of at least six letters, two of them swapped, one left out or another in its place
 - filter: a word of any kind, with a tag and a span of time
 
 ILIKE looks through the same owner's messages for the same text, newest first. Also measured: what a
@@ -223,7 +223,8 @@ def _asked(kind: str, data: _Data, samples: list[list[str]]) -> _Asked | None:
             return None
         word = rng.choice(words)
         at = rng.randrange(1, len(word) - 2)
-        typo = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        slips = (word[at + 1] + word[at], word[at + 1], rng.choice("aeiou") + word[at + 1])
+        typo = word[:at] + rng.choice(slips) + word[at + 2 :]
         return None if typo in place else _Asked(typo)
     if not words:
         return None

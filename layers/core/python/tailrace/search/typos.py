@@ -13,10 +13,9 @@ from tailrace.db.pool import Connection
 _sql = queries.load("search")
 
 _OPERAND = re.compile(r"'((?:[^']|'')*)'")
-_SHORTEST = 3
+# Letters; what is shorter is not kept as a word.
+_SHORTEST = 4
 _MOST_WORDS = 5
-# Letters; two neighbours swapped leave a word of six a likeness of 0.27, one of seven 0.33.
-_SHORT = 6
 
 
 async def mend(
@@ -35,21 +34,19 @@ async def mend(
         for lexeme in _OPERAND.findall(query)
         if len(lexeme) >= _SHORTEST and lexeme.isalpha()
     }
-    rows = await connection.execute(
-        _sql["unknown_words"], {"owner_id": owner_id, "lexemes": sorted(lexemes)}
-    )
+    params: dict[str, object] = {"owner_id": owner_id, "lexemes": sorted(lexemes)}
+    rows = await connection.execute(_sql["unknown_words"], params)
     unknown = [row["lexeme"] for row in await rows.fetchall()]
-    if not unknown:
-        return None
-    # The more likeness is asked for, the less has to be compared.
-    likeness = "0.3" if min(map(len, unknown)) > _SHORT else "0.25"
-    await connection.execute(_sql["set_likeness"], {"likeness": likeness})
-    cursor = await connection.execute(
-        _sql["similar_words"], {"owner_id": owner_id, "lexemes": unknown}
-    )
+    swaps = [(lexeme, swapped) for lexeme in unknown for swapped in _swaps(lexeme)]
+    params |= {"typed": [swap[0] for swap in swaps], "swapped": [swap[1] for swap in swaps]}
     similar: dict[str, list[str]] = {}
-    for row in await cursor.fetchall():
-        similar.setdefault(row["lexeme"], []).append(row["word"])
+    for statement in ("begun_or_swapped_words", "similar_words"):
+        # The second one takes longer, and is for what the first one did not find.
+        missing = [lexeme for lexeme in unknown if lexeme not in similar]
+        if missing:
+            rows = await connection.execute(_sql[statement], {**params, "lexemes": missing})
+            for row in await rows.fetchall():
+                similar.setdefault(row["lexeme"], []).append(row["word"])
     meant = {
         lexeme: words
         for lexeme, candidates in similar.items()
@@ -80,6 +77,13 @@ def nearest(lexeme: str, candidates: list[str]) -> list[str]:
     if fewest > allowed:
         return []
     return [word for word in candidates if slips[word] == fewest][:_MOST_WORDS]
+
+
+def _swaps(word: str) -> list[str]:
+    return [
+        word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+        for place in range(len(word) - 1)
+    ]
 
 
 def distance(a: str, b: str) -> int:

@@ -158,22 +158,29 @@ WHERE NOT EXISTS (
     SELECT FROM search_words WHERE owner_id = %(owner_id)s AND word = lexeme COLLATE "C"
 )
 
--- name: set_likeness
--- What is similar, for this transaction.
-SELECT set_config('pg_trgm.similarity_threshold', %(likeness)s, true)
-
--- name: similar_words
--- For each of these, words of the owner's texts that begin with it, or are like it.
+-- name: begun_or_swapped_words
+-- For each of these, words of the owner's texts that begin with it, or are it with two letters
+-- swapped: of a short word that leaves too little for trigrams to tell.
 SELECT lexeme, word
 FROM unnest(%(lexemes)s::text[]) AS lexeme CROSS JOIN LATERAL (
-    (SELECT word, 1::real AS likeness FROM search_words
-     WHERE owner_id = %(owner_id)s AND word > lexeme AND word < lexeme || chr(1114111)
-     LIMIT 5)
-    UNION
-    (SELECT word, similarity(search_plain(word), search_plain(lexeme)) AS likeness
-     FROM search_words
-     WHERE owner_id = %(owner_id)s AND search_plain(word) %% search_plain(lexeme)
-     ORDER BY likeness DESC LIMIT 20)
+    SELECT word FROM search_words
+    WHERE owner_id = %(owner_id)s AND word > lexeme AND word < lexeme || chr(1114111)
+    ORDER BY word LIMIT 5
+) AS begun
+UNION
+SELECT lexeme, word
+FROM unnest(%(typed)s::text[], %(swapped)s::text[]) AS other (lexeme, swapped)
+JOIN search_words ON owner_id = %(owner_id)s AND word = swapped COLLATE "C"
+ORDER BY lexeme, word
+
+-- name: similar_words
+-- For each of these, the words of the owner's texts that are most like it.
+SELECT lexeme, word
+FROM unnest(%(lexemes)s::text[]) AS lexeme CROSS JOIN LATERAL (
+    SELECT word, similarity(search_plain(word), search_plain(lexeme)) AS likeness
+    FROM search_words
+    WHERE owner_id = %(owner_id)s AND search_plain(word) %% search_plain(lexeme)
+    ORDER BY likeness DESC, word LIMIT 20
 ) AS near
 ORDER BY lexeme, likeness DESC, word
 
