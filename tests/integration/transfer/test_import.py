@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tailrace.settings import Settings
@@ -332,3 +333,45 @@ async def test_very_long_texts_are_taken(user: ChatClient) -> None:
 
     conversation = await user.conversation(report["items"][0]["id"])
     assert conversation["messages"][0]["parts"][0]["text"] == words
+
+
+@pytest.mark.parametrize("state", ["54000", "22001", "23514"])
+async def test_what_the_database_refuses_is_told_and_leaves_nothing(
+    user: ChatClient, database: Database, settings: Settings, state: str
+) -> None:
+    refuse = f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'refused' USING ERRCODE = '{state}';
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW
+        WHEN (NEW.parts::text LIKE '%The Wye%') EXECUTE FUNCTION refuse();
+    """
+    url = settings.database_url.get_secret_value()
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute(refuse.encode())
+    report = await send(user, [*sample("claude"), sample("tailrace")])
+
+    assert [item["title"] for item in report["items"]] == ["Mill ponds", "Rivers"]
+    reasons = {skipped["title"]: skipped["reason"] for skipped in report["skipped"]}
+    assert reasons[""] == "The database cannot hold it."
+    assert await database.value("SELECT count(*) FROM conversations") == 2
+    assert await database.value("SELECT count(*) FROM imports") == 2
+
+
+@pytest.mark.parametrize("depth", [50, 300, 900, 5000])
+async def test_deep_metadata_does_no_harm(user: ChatClient, database: Database, depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    content = (
+        b'{"id": "c", "messages": [{"id": "m", "role": "assistant", "metadata": %b, "parts":'
+        b' [{"type": "text", "text": "Hi", "providerMetadata": {"p": %b}}]}]}' % (deep, deep)
+    )
+    headers = {"content-type": "application/json"}
+    response = await user.http.post("/api/import", content=content, headers=headers)
+
+    assert response.status_code in (200, 400)
+    conversations = await database.rows("SELECT id FROM conversations")
+    for conversation in conversations:
+        await user.conversation(conversation["id"])
+        path = f"/api/conversations/{conversation['id']}/export"
+        assert (await user.http.get(path)).status_code == 200

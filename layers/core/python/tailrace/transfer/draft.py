@@ -23,6 +23,8 @@ Status = Literal["complete", "error", "cancelled", "interrupted"]
 MAX_MESSAGES = 10_000
 _TITLE_CHARS = 200
 _PROMPT_CHARS = 80
+_MAX_DEPTH = 16
+_MAX_PROVIDER_METADATA = 256 << 10
 
 
 class Unusable(Exception):
@@ -202,6 +204,23 @@ def storable_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(key): storable_json(item) for key, item in value.items()}
     return value
+
+
+def provider_metadata(told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]] | None:
+    """Return what a provider wants back with a part; `None` for what is none of any provider's.
+
+    A signature takes some kilobytes, in an object or two; what is far deeper could be kept, but
+    never be told again.
+    """
+    if _is_deep(told) or len(msgspec.json.encode(told)) > _MAX_PROVIDER_METADATA:
+        return None
+    return storable_json(told)
+
+
+def _is_deep(value: Any, left: int = _MAX_DEPTH) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (not left or any(_is_deep(v, left - 1) for v in value))
 
 
 def file_part(

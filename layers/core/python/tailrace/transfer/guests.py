@@ -30,8 +30,6 @@ _sql = queries.load("guests")
 #: Conversations of one import; a browser keeps no more.
 MAX_CONVERSATIONS = 100
 _MAX_MESSAGES = 1000
-# Of what a provider wants back with a part; a signature takes some kilobytes.
-_MAX_PROVIDER_METADATA = 256 << 10
 
 _Name = Annotated[str, Meta(max_length=256)]
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -291,11 +289,8 @@ def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] |
         return None
     kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}
     if part.provider_metadata and role == "assistant":
-        try:
-            metadata = draft.storable_json(part.provider_metadata)
-        except RecursionError:
-            return kept
-        if len(msgspec.json.encode(metadata)) <= _MAX_PROVIDER_METADATA:
+        metadata = draft.provider_metadata(part.provider_metadata)
+        if metadata is not None:
             kept["providerMetadata"] = metadata
     return kept
 

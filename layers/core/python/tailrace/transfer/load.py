@@ -11,8 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg import DataError, IntegrityError
-from psycopg.errors import ProgramLimitExceeded
+from psycopg import DataError, Error, IntegrityError
 from psycopg.types.json import Jsonb
 
 from tailrace.db import queries
@@ -33,6 +32,7 @@ _TOLD_CHARS = 200
 
 
 _HERE = "It is here already."
+_UNFIT = "The database cannot hold it."
 
 _Key = tuple[Source, str]
 
@@ -185,8 +185,14 @@ class _Loader:
             self._skip(element, str(error))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._skip(element, f"It is not as expected: {error}")
-        except (DataError, IntegrityError, ProgramLimitExceeded):
-            self._skip(element, "The database cannot hold it.")
+        except (DataError, IntegrityError):
+            self._skip(element, _UNFIT)
+        except Problem as problem:
+            # psycopg, and so the pool, takes a limit of the server for a failure of it.
+            cause = problem.__cause__
+            if not isinstance(cause, Error) or (cause.sqlstate or "")[:2] != "54":
+                raise
+            self._skip(element, _UNFIT)
         else:
             if id is None:
                 self._skip(element, _HERE)

@@ -19,9 +19,6 @@ _Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
 
 _NOTHING = msgspec.Raw(b"{}")
 
-# Of what a provider wants back with a part; a signature takes some kilobytes.
-_MAX_PROVIDER_METADATA = 256 << 10
-
 
 class _Part(msgspec.Struct, rename="camel"):
     type: Annotated[str, Meta(max_length=64)]
@@ -177,9 +174,9 @@ def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] |
         return None
     kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}
     if part.provider_metadata and role == "assistant":
-        encoded = msgspec.json.encode(part.provider_metadata)
-        if len(encoded) <= _MAX_PROVIDER_METADATA:
-            kept["providerMetadata"] = draft.storable_json(part.provider_metadata)
+        metadata = draft.provider_metadata(part.provider_metadata)
+        if metadata is not None:
+            kept["providerMetadata"] = metadata
     return kept
 
 
