@@ -175,6 +175,8 @@ DECLARE
     all_usd_of_month numeric := 0;
     all_usd_per_token numeric := 0;
     pending numeric := 0;
+    room numeric;
+    is_alone boolean := false;
     pending_usd numeric := 0;
     all_pending_usd numeric := 0;
     exceeded text;
@@ -208,16 +210,29 @@ BEGIN
               LIMIT 5000) AS uncounted;
     END IF;
     IF num_nonnulls(p_tokens_per_day, p_tokens_per_month, p_usd_per_day, p_usd_per_month) > 0 THEN
-        -- One at a time: what the next statement sees includes the call that came before.
-        PERFORM pg_advisory_xact_lock(hashtextextended('tailrace.quota.' || p_user_id, 0));
-        SELECT coalesce(sum(tokens) FILTER (WHERE day = today), 0), coalesce(sum(tokens), 0),
-               coalesce(sum(cost_usd) FILTER (WHERE day = today), 0), coalesce(sum(cost_usd), 0),
-               sum(cost_usd) / nullif(sum(tokens), 0)
-        INTO tokens_of_day, tokens_of_month, usd_of_day, usd_of_month, usd_per_token
-        FROM user_usage WHERE user_id = p_user_id AND day >= this_month AND day < next_month;
-        pending := pending_tokens(p_user_id, p_run_id, p_reserve);
-        -- What a token cost so far is the best guess of what it will cost.
-        pending_usd := pending * coalesce(usd_per_token, all_usd_per_token);
+        -- Near the end of a quota a user's calls come in one at a time: each then sees the one
+        -- before. Far from it they need not wait for each other's commit.
+        LOOP
+            SELECT coalesce(sum(tokens) FILTER (WHERE day = today), 0), coalesce(sum(tokens), 0),
+                   coalesce(sum(cost_usd) FILTER (WHERE day = today), 0),
+                   coalesce(sum(cost_usd), 0), sum(cost_usd) / nullif(sum(tokens), 0)
+            INTO tokens_of_day, tokens_of_month, usd_of_day, usd_of_month, usd_per_token
+            FROM user_usage WHERE user_id = p_user_id AND day >= this_month AND day < next_month;
+            pending := pending_tokens(p_user_id, p_run_id, p_reserve);
+            -- What a token cost so far is the best guess of what it will cost.
+            usd_per_token := coalesce(usd_per_token, all_usd_per_token);
+            pending_usd := pending * usd_per_token;
+            room := p_reserve * 200;
+            EXIT WHEN is_alone OR NOT coalesce(
+                tokens_of_day + pending + room >= p_tokens_per_day, false)
+                AND NOT coalesce(tokens_of_month + pending + room >= p_tokens_per_month, false)
+                AND NOT coalesce(
+                    usd_of_day + pending_usd + room * usd_per_token >= p_usd_per_day, false)
+                AND NOT coalesce(
+                    usd_of_month + pending_usd + room * usd_per_token >= p_usd_per_month, false);
+            PERFORM pg_advisory_xact_lock(hashtextextended('tailrace.quota.' || p_user_id, 0));
+            is_alone := true;
+        END LOOP;
     END IF;
     -- What is used up comes before what may be soon, and months before days: they end later.
     SELECT quota, used_up IS NOT TRUE INTO exceeded, is_pending
@@ -684,6 +699,7 @@ CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (
 CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, num_nonnulls(archived_at), num_nonnulls(pinned_at), updated_at, id);
+CREATE INDEX conversations_tags_idx ON public.conversations USING gin (owner_id, tags) WITH (fastupdate=off);
 CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
 CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
