@@ -25,8 +25,9 @@ Row = dict[str, Any]
 _WINDOW = 200
 # Of a word that stands in many messages the index finds too many, and a look at the newest finds
 # enough: so many are looked at first, then so many as hold that many matches, by what was seen, but
-# no more than the last; where that is not enough, the index is asked for all there are.
-_GLANCE, _ENOUGH, _LOOK = 200, 50, 2_500
+# no more than the last; where that is not enough, the index is asked for all there are. It knows
+# nothing of filters, which makes it worth while to look further.
+_GLANCE, _ENOUGH, _LOOK, _FILTERED_LOOK = 200, 50, 2_500, 8_000
 # Conversations of a tag or model whose messages are read one by one.
 _FEW = 1_000
 # A match of today counts twice as much as a very old one; this many days halve its lead.
@@ -193,7 +194,7 @@ class _Search:
         rows = await self._rows("find_recent_messages", recent=_GLANCE, **before)
         if 0 < len(rows) < _ENOUGH:
             looked_at = round(_GLANCE * 1.25 * _ENOUGH / len(rows))
-            if looked_at <= _LOOK:
+            if looked_at <= (_FILTERED_LOOK if self._asked_few else _LOOK):
                 rows = await self._rows("find_recent_messages", recent=looked_at, **before)
         if len(rows) >= _ENOUGH:
             return rows, False

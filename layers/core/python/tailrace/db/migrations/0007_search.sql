@@ -217,6 +217,10 @@ CREATE INDEX search_titles_language_idx ON search_titles (owner_id, language);
 CREATE INDEX search_words_plain_idx ON search_words
     USING gin (owner_id, search_plain(word) gin_trgm_ops) WITH (fastupdate = off);
 
+-- A tag leaves few of many conversations.
+CREATE INDEX conversations_tags_idx ON conversations USING gin (owner_id, tags)
+    WITH (fastupdate = off);
+
 CREATE TRIGGER search_title AFTER INSERT OR UPDATE OF title ON conversations
     FOR EACH ROW EXECUTE FUNCTION search_index_title();
 CREATE TRIGGER search_message AFTER INSERT OR UPDATE OF parts, status ON messages

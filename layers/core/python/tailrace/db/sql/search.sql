@@ -40,7 +40,7 @@ FROM asked JOIN search_titles AS found
 JOIN conversations ON conversations.id = conversation_id
 WHERE found.owner_id = %(owner_id)s AND conversations.owner_id = %(owner_id)s
   AND deleted_at IS NULL
-  AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
+  AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
   AND (%(model)s::text IS NULL OR model = %(model)s)
   AND found.created_at >= %(start)s AND found.created_at < %(end)s
   AND (found.created_at, conversation_id) < (%(before_time)s, %(before_id)s)
@@ -68,7 +68,7 @@ FROM (
 JOIN asked ON recent.language = ANY (languages) AND lexemes @@ query
 JOIN conversations ON conversations.id = conversation_id
 WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
-  AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
+  AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
   AND (%(model)s::text IS NULL OR model = %(model)s)
 ORDER BY recent.created_at DESC, message_id DESC
 LIMIT %(window)s
@@ -90,7 +90,7 @@ WITH asked AS (
     SELECT message_id
     FROM found JOIN conversations ON conversations.id = conversation_id
     WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
-      AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
+      AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
       AND (%(model)s::text IS NULL OR model = %(model)s)
     ORDER BY found.created_at DESC, message_id DESC
     LIMIT %(window)s
@@ -105,7 +105,7 @@ ORDER BY created_at DESC, message_id DESC
 -- The owner's conversations with a tag, of a model, as far as they are few.
 SELECT id FROM conversations
 WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
-  AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
+  AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
   AND (%(model)s::text IS NULL OR model = %(model)s)
 LIMIT %(few)s
 
