@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tailrace import cursor as cursors
+from psycopg import AsyncCursor
+
+from tailrace import cursor as keys
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, pipeline
 from tailrace.search import typos
@@ -104,7 +106,7 @@ async def find(
     Problem
         422 on ``cursor``, 503 when PostgreSQL cannot be reached.
     """
-    key = cursors.decode_as(_Key, cursor)
+    key = keys.decode_as(_Key, cursor)
     now = datetime.now(UTC)
     place = _Place(False, now, True, now, _LAST_ID) if key is None else _Place(*key)
     async with pipeline(pool) as connection:
@@ -124,7 +126,7 @@ async def find(
         page = matches[:limit]
         return {
             "items": await search.show(page),
-            "next_cursor": cursors.encode(*page[-1]) if len(matches) > limit else None,
+            "next_cursor": keys.encode(*page[-1]) if len(matches) > limit else None,
             "corrected": place.mended and bool(page),
         }
 
@@ -169,11 +171,13 @@ class _Search:
 
     async def show(self, matches: list[_Place]) -> list[Row]:
         """Return matches with their titles and snippets, in order."""
-        shown: dict[UUID, Row] = {}
-        for statement, in_titles in (("show_titles", True), ("show_messages", False)):
-            if ids := [match.id for match in matches if match.in_titles == in_titles]:
-                rows = await self._rows(statement, ids=ids)
-                shown |= {row.pop("id"): row for row in rows}
+        # Both are on their way before the first is read.
+        cursors = [
+            await self._execute(statement, ids=ids)
+            for statement, in_titles in (("show_titles", True), ("show_messages", False))
+            if (ids := [match.id for match in matches if match.in_titles == in_titles])
+        ]
+        shown = {row.pop("id"): row for cursor in cursors for row in await cursor.fetchall()}
         return [
             {**row, "snippet": segments(row["snippet"]), "score": match.score}
             for match in matches
@@ -212,8 +216,10 @@ class _Search:
         return self._few
 
     async def _rows(self, statement: str, **params: Any) -> list[Row]:
-        cursor = await self._connection.execute(_sql[statement], {**self._params, **params})
-        return await cursor.fetchall()
+        return await (await self._execute(statement, **params)).fetchall()
+
+    async def _execute(self, statement: str, **params: Any) -> AsyncCursor[Row]:
+        return await self._connection.execute(_sql[statement], {**self._params, **params})
 
 
 def segments(marked: str) -> list[Row]:

@@ -25,6 +25,8 @@ async def mend(
 
     Parameters
     ----------
+    connection
+        In a pipeline.
     asked
         A query for each language, as PostgreSQL writes them.
     """
@@ -34,19 +36,25 @@ async def mend(
         for lexeme in _OPERAND.findall(query)
         if len(lexeme) >= _SHORTEST and lexeme.isalpha()
     }
-    params: dict[str, object] = {"owner_id": owner_id, "lexemes": sorted(lexemes)}
-    rows = await connection.execute(_sql["unknown_words"], params)
-    unknown = [row["lexeme"] for row in await rows.fetchall()]
-    swaps = [(lexeme, swapped) for lexeme in unknown for swapped in _swaps(lexeme)]
-    params |= {"typed": [swap[0] for swap in swaps], "swapped": [swap[1] for swap in swaps]}
-    similar: dict[str, list[str]] = {}
-    for statement in ("begun_or_swapped_words", "similar_words"):
-        # The second one takes longer, and is for what the first one did not find.
-        missing = [lexeme for lexeme in unknown if lexeme not in similar]
-        if missing:
-            rows = await connection.execute(_sql[statement], {**params, "lexemes": missing})
-            for row in await rows.fetchall():
-                similar.setdefault(row["lexeme"], []).append(row["word"])
+    swaps = [(lexeme, swapped) for lexeme in sorted(lexemes) for swapped in _swaps(lexeme)]
+    params = {
+        "owner_id": owner_id,
+        "lexemes": sorted(lexemes),
+        "typed": [swap[0] for swap in swaps],
+        "swapped": [swap[1] for swap in swaps],
+    }
+    # Both are on their way before the first is read.
+    unknown_rows = await connection.execute(_sql["unknown_words"], params)
+    near_rows = await connection.execute(_sql["begun_or_swapped_words"], params)
+    unknown = [row["lexeme"] for row in await unknown_rows.fetchall()]
+    similar: dict[str, list[str]] = {lexeme: [] for lexeme in unknown}
+    for row in await near_rows.fetchall():
+        if row["lexeme"] in similar:
+            similar[row["lexeme"]].append(row["word"])
+    if missing := [lexeme for lexeme, words in similar.items() if not words]:
+        rows = await connection.execute(_sql["similar_words"], {**params, "lexemes": missing})
+        for row in await rows.fetchall():
+            similar[row["lexeme"]].append(row["word"])
     meant = {
         lexeme: words
         for lexeme, candidates in similar.items()
