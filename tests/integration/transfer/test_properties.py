@@ -224,6 +224,13 @@ async def test_nothing_that_is_imported_does_harm(account: Account, runner: Any)
         assert after[1] - before[1] == report["messages"]
         assert report["imported"] + len(report["skipped"]) == report["found"]
         assert await _holds_whole_conversations(account) == 0
+        for item in report["items"]:
+            path = f"/api/conversations/{item['id']}"
+            for route in (path, f"{path}/export", f"{path}/export?format=markdown"):
+                assert (await account.client.http.get(route)).status_code == 200
+            share = await account.client.http.post(f"{path}/shares", json={})
+            shown = await account.client.http.get(f"/api/shared/{share.json()['token']}")
+            assert shown.status_code == 200
         again = (await account.send(content)).json()
         assert again["imported"] == 0
         assert await account.counts() == after
