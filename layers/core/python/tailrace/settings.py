@@ -30,6 +30,7 @@ _ORIGIN = r"^https?://[^\s/?#@]+$"
 _SENDER = r"^[^\r\n<>@]*<?[^\s<>@]+@[^\s<>@]+>?$"
 _MAIL_SCHEMES = ("smtp", "smtps", "ses", "file")
 
+
 def _rate(text: str) -> str:
     parse_rate(text)
     return text
