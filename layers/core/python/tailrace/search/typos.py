@@ -16,6 +16,9 @@ _OPERAND = re.compile(r"'((?:[^']|'')*)'")
 # Letters; what is shorter is not kept as a word.
 _SHORTEST = 4
 _MOST_WORDS = 5
+# A wrong letter leaves a word of six a likeness of 0.4, one of five 0.33; the less is asked for, the
+# more words have to be compared.
+_LIKENESS, _LIKENESS_OF_SHORT = "0.36", "0.3"
 
 
 async def mend(
@@ -52,6 +55,8 @@ async def mend(
         if row["lexeme"] in similar:
             similar[row["lexeme"]].append(row["word"])
     if missing := [lexeme for lexeme, words in similar.items() if not words]:
+        likeness = _LIKENESS if min(map(len, missing)) > 5 else _LIKENESS_OF_SHORT
+        await connection.execute(_sql["set_likeness"], {"likeness": likeness})
         rows = await connection.execute(_sql["similar_words"], {**params, "lexemes": missing})
         for row in await rows.fetchall():
             similar[row["lexeme"]].append(row["word"])

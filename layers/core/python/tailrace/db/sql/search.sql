@@ -173,6 +173,10 @@ FROM unnest(%(typed)s::text[], %(swapped)s::text[]) AS other (lexeme, swapped)
 JOIN search_words ON owner_id = %(owner_id)s AND word = swapped COLLATE "C"
 ORDER BY lexeme, word
 
+-- name: set_likeness
+-- What counts as similar in this transaction.
+SELECT set_config('pg_trgm.similarity_threshold', %(likeness)s, true)
+
 -- name: similar_words
 -- For each of these, the words of the owner's texts that are most like it.
 SELECT lexeme, word
