@@ -16,8 +16,8 @@ _OPERAND = re.compile(r"'((?:[^']|'')*)'")
 # Letters; what is shorter is not kept as a word.
 _SHORTEST = 4
 _MOST_WORDS = 5
-# A wrong letter leaves a word of six a likeness of 0.4, one of five 0.33; the less is asked for, the
-# more words have to be compared.
+# A wrong letter leaves a word of six a likeness of 0.4, one of five 0.33; the less is asked for,
+# the more words have to be compared.
 _LIKENESS, _LIKENESS_OF_SHORT = "0.36", "0.3"
 
 

@@ -73,7 +73,7 @@ CREATE FUNCTION search_language(said text, fallback text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(
     (SELECT language
-     FROM unnest(tsvector_to_array(to_tsvector('simple', left(said, 1000)))) AS word,
+     FROM unnest(tsvector_to_array(to_tsvector('simple', left(said, 500)))) AS word,
           unnest(ARRAY['english', 'german', 'french', 'spanish', 'italian', 'portuguese', 'dutch',
                        'russian', 'swedish', 'danish', 'norwegian', 'finnish', 'hungarian',
                        'turkish']) WITH ORDINALITY AS list (language, place)
