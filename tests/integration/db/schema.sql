@@ -10,6 +10,7 @@ DECLARE
     answer messages;
     parent uuid;
     next_sequence bigint;
+    is_new boolean := false;
 BEGIN
     -- Not "=", for which the planner may take the index of the owner's list and read all of it.
     SELECT * INTO conversation FROM conversations
@@ -18,11 +19,13 @@ BEGIN
         IF p_known OR p_parent IS NOT NULL THEN
             RETURN;
         END IF;
-        INSERT INTO conversations (id, owner_id, title, title_source, model)
-        VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model)
-        ON CONFLICT (id) DO NOTHING
-        RETURNING * INTO conversation;
-        IF NOT FOUND THEN
+        -- With its first turn in it already, which saves the update of a row just made.
+        INSERT INTO conversations
+            (id, owner_id, title, title_source, model, active_leaf_id, last_sequence)
+        VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model, p_answer_id, 2)
+        ON CONFLICT (id) DO NOTHING;
+        is_new := FOUND;
+        IF NOT is_new THEN
             -- The id is in use: by a parallel first turn of this owner, or by somebody else.
             SELECT * INTO conversation FROM conversations
             WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
@@ -34,15 +37,18 @@ BEGIN
     IF conversation.deleted_at IS NOT NULL THEN
         RETURN;
     END IF;
-    is_first := conversation.last_sequence = 0;
-    next_sequence := conversation.last_sequence + 1;
+    -- Of a new conversation nothing was selected: its columns here are NULL.
+    is_first := coalesce(conversation.last_sequence, 0) = 0;
+    next_sequence := coalesce(conversation.last_sequence, 0) + 1;
     system_prompt := conversation.system_prompt;
-    parameters := conversation.parameters;
-    SELECT * INTO question FROM messages
-    WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
-    IF NOT FOUND AND p_message_uuid IS NOT NULL THEN
+    parameters := coalesce(conversation.parameters, '{}');
+    IF NOT is_new THEN
         SELECT * INTO question FROM messages
-        WHERE id = p_message_uuid AND conversation_id = p_conversation_id;
+        WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
+        IF NOT FOUND AND p_message_uuid IS NOT NULL THEN
+            SELECT * INTO question FROM messages
+            WHERE id = p_message_uuid AND conversation_id = p_conversation_id;
+        END IF;
     END IF;
     IF question.role = 'assistant' OR (p_known AND question.id IS NULL) THEN
         refused := 'message';
@@ -83,10 +89,12 @@ BEGIN
     INSERT INTO messages (id, conversation_id, parent_id, sequence, role, status, parts)
     VALUES (p_answer_id, p_conversation_id, question.id, next_sequence, 'assistant', 'streaming',
             '[]');
-    UPDATE conversations
-    SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
-        updated_at = now()
-    WHERE id = p_conversation_id;
+    IF NOT is_new THEN
+        UPDATE conversations
+        SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
+            updated_at = now()
+        WHERE id = p_conversation_id;
+    END IF;
     INSERT INTO runs
         (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
          input_preview, started_at)
@@ -259,48 +267,96 @@ BEGIN
     END IF;
 END
 $$;
-CREATE FUNCTION public.search_index_message() RETURNS trigger
+CREATE TABLE public.messages (
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    parent_id uuid,
+    sequence bigint NOT NULL,
+    role text NOT NULL,
+    status text NOT NULL,
+    parts jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    client_message_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
+    CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'streaming'::text, 'error'::text, 'cancelled'::text, 'interrupted'::text])))
+);
+CREATE FUNCTION public.search_index_message(message public.messages) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    said text := search_text(NEW.parts);
+    said text := search_text(message.parts);
     spoken text;
 BEGIN
     IF said IS NULL OR said = '' THEN
-        DELETE FROM search_messages WHERE message_id = NEW.id;
-        RETURN NULL;
+        DELETE FROM search_messages WHERE message_id = message.id;
+        RETURN;
     END IF;
     spoken := search_language(said, coalesce(
-        (SELECT language FROM search_messages WHERE message_id = NEW.parent_id),
-        (SELECT language FROM search_titles WHERE conversation_id = NEW.conversation_id),
+        (SELECT language FROM search_messages WHERE message_id = message.parent_id),
+        (SELECT language FROM search_titles WHERE conversation_id = message.conversation_id),
         'english'));
     INSERT INTO search_messages
         (message_id, conversation_id, owner_id, language, created_at, lexemes)
-    SELECT NEW.id, NEW.conversation_id, owner_id, spoken, NEW.created_at,
+    SELECT message.id, message.conversation_id, owner_id, spoken, message.created_at,
            to_tsvector(spoken::regconfig, said)
-    FROM conversations WHERE id = NEW.conversation_id
+    FROM conversations WHERE id = message.conversation_id
     ON CONFLICT (message_id) DO UPDATE
     SET language = excluded.language, lexemes = excluded.lexemes;
-    RETURN NULL;
 END
 $$;
-CREATE FUNCTION public.search_index_title() RETURNS trigger
+CREATE FUNCTION public.search_index_missing_title(p_conversation_id uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+    SELECT search_index_title(conversations)
+    FROM conversations
+    WHERE id = p_conversation_id
+      AND NOT EXISTS (SELECT FROM search_titles WHERE conversation_id = conversations.id);
+$$;
+CREATE FUNCTION public.search_index_rest(p_conversation_id uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+    SELECT search_index_message(messages)
+    FROM messages
+    WHERE conversation_id = p_conversation_id AND role = 'user' AND status <> 'streaming'
+      AND NOT EXISTS (SELECT FROM search_messages WHERE message_id = messages.id)
+    ORDER BY sequence;
+    SELECT search_index_missing_title(p_conversation_id);
+$$;
+CREATE TABLE public.conversations (
+    id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    title text NOT NULL,
+    title_source text NOT NULL,
+    model text NOT NULL,
+    active_leaf_id uuid,
+    last_sequence bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    system_prompt text,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    pinned_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT conversations_title_source_check CHECK ((title_source = ANY (ARRAY['prompt'::text, 'model'::text, 'user'::text])))
+);
+CREATE FUNCTION public.search_index_title(conversation public.conversations) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    said text := search_text(NEW.title);
+    said text := search_text(conversation.title);
     spoken text := search_language(said, coalesce(
         (SELECT language FROM search_messages
-         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = NEW.id
+         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = conversation.id
                              ORDER BY sequence LIMIT 1)),
         'english'));
 BEGIN
     INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexemes)
-    VALUES (NEW.id, NEW.owner_id, spoken, NEW.created_at,
+    VALUES (conversation.id, conversation.owner_id, spoken, conversation.created_at,
             to_tsvector(spoken::regconfig, said))
     ON CONFLICT (conversation_id) DO UPDATE
     SET language = excluded.language, lexemes = excluded.lexemes;
-    RETURN NULL;
 END
 $$;
 CREATE FUNCTION public.search_is_word(lexeme text) RETURNS boolean
@@ -309,6 +365,19 @@ CREATE FUNCTION public.search_is_word(lexeme text) RETURNS boolean
 CREATE FUNCTION public.search_language(said text, fallback text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE((SELECT list.language FROM unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "left"(search_language.said, 500)))) word(word), unnest(ARRAY['english'::text, 'german'::text, 'french'::text, 'spanish'::text, 'italian'::text, 'portuguese'::text, 'dutch'::text, 'russian'::text, 'swedish'::text, 'danish'::text, 'norwegian'::text, 'finnish'::text, 'hungarian'::text, 'turkish'::text]) WITH ORDINALITY list(language, place) WHERE ((length(word.word) <= 6) AND (ts_lexize(((list.language || '_stem'::text))::regdictionary, word.word) = '{}'::text[])) GROUP BY list.language HAVING ((count(*) > 1) OR (list.language = search_language.fallback)) ORDER BY (count(*)) DESC, (list.language = search_language.fallback) DESC, (min(list.place)) LIMIT 1), CASE WHEN (octet_length(said) = length(said)) THEN fallback WHEN (said ~ '[\u0370-\u03FF]'::text) THEN 'greek'::text WHEN (said ~ '[\u0400-\u04FF]'::text) THEN 'russian'::text WHEN (said ~ '[\u0530-\u058F]'::text) THEN 'armenian'::text WHEN (said ~ '[\u0600-\u06FF]'::text) THEN 'arabic'::text WHEN (said ~ '[\u0900-\u097F]'::text) THEN 'hindi'::text WHEN (said ~ '[\u0B80-\u0BFF]'::text) THEN 'tamil'::text ELSE fallback END);
+CREATE FUNCTION public.search_message_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM search_index_message(messages)
+    FROM messages
+    WHERE id = NEW.parent_id AND role = 'user'
+      AND NOT EXISTS (SELECT FROM search_messages WHERE message_id = messages.id);
+    PERFORM search_index_missing_title(NEW.conversation_id);
+    PERFORM search_index_message(NEW);
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.search_note_words() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -336,6 +405,14 @@ CREATE FUNCTION public.search_text(parts jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT public.search_text("left"(string_agg((list.part ->> 'text'::text), '
 '::text ORDER BY list.place), 50000)) AS search_text FROM jsonb_array_elements(search_text.parts) WITH ORDINALITY list(part, place) WHERE ((list.part ->> 'type'::text) = 'text'::text));
+CREATE FUNCTION public.search_title_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM search_index_title(NEW);
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.search_words_of(lexemes tsvector) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE public.search_is_word(word.word));
@@ -350,24 +427,6 @@ CREATE TABLE public.api_keys (
     last_used_at timestamp with time zone,
     expires_at timestamp with time zone,
     CONSTRAINT api_keys_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['chat'::text, 'read'::text, 'write'::text, 'metrics'::text, 'admin'::text])))
-);
-CREATE TABLE public.conversations (
-    id uuid NOT NULL,
-    owner_id uuid NOT NULL,
-    title text NOT NULL,
-    title_source text NOT NULL,
-    model text NOT NULL,
-    active_leaf_id uuid,
-    last_sequence bigint DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    system_prompt text,
-    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
-    tags text[] DEFAULT '{}'::text[] NOT NULL,
-    pinned_at timestamp with time zone,
-    archived_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    CONSTRAINT conversations_title_source_check CHECK ((title_source = ANY (ARRAY['prompt'::text, 'model'::text, 'user'::text])))
 );
 CREATE TABLE public.erased_owners (
     owner_id uuid NOT NULL,
@@ -485,20 +544,6 @@ CREATE TABLE public.message_feedback (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT message_feedback_note_check CHECK ((char_length(note) <= 2000)),
     CONSTRAINT message_feedback_rating_check CHECK ((rating = ANY (ARRAY['up'::text, 'down'::text])))
-);
-CREATE TABLE public.messages (
-    id uuid NOT NULL,
-    conversation_id uuid NOT NULL,
-    parent_id uuid,
-    sequence bigint NOT NULL,
-    role text NOT NULL,
-    status text NOT NULL,
-    parts jsonb NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    client_message_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
-    CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'streaming'::text, 'error'::text, 'cancelled'::text, 'interrupted'::text])))
 );
 CREATE TABLE public.password_reset_requests (
     id uuid NOT NULL,
@@ -699,7 +744,7 @@ CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (
 CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, num_nonnulls(archived_at), num_nonnulls(pinned_at), updated_at, id);
-CREATE INDEX conversations_tags_idx ON public.conversations USING gin (owner_id, tags) WITH (fastupdate=off);
+CREATE INDEX conversations_tags_idx ON public.conversations USING gin (owner_id, tags) WITH (fastupdate=off) WHERE (tags <> '{}'::text[]);
 CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
 CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
@@ -736,8 +781,9 @@ ALTER INDEX public.inference_log_owner_idx ATTACH PARTITION public.inference_log
 ALTER INDEX public.inference_log_pkey ATTACH PARTITION public.inference_log_default_pkey;
 ALTER INDEX public.inference_log_started_at_idx ATTACH PARTITION public.inference_log_default_started_at_id_idx;
 CREATE TRIGGER inference_log_count_usage AFTER INSERT ON public.inference_log REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.count_usage();
-CREATE TRIGGER search_message AFTER INSERT OR UPDATE OF parts, status ON public.messages FOR EACH ROW WHEN ((new.status <> 'streaming'::text)) EXECUTE FUNCTION public.search_index_message();
-CREATE TRIGGER search_title AFTER INSERT OR UPDATE OF title ON public.conversations FOR EACH ROW EXECUTE FUNCTION public.search_index_title();
+CREATE TRIGGER search_answer AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.role = 'assistant'::text) AND (new.status <> 'streaming'::text))) EXECUTE FUNCTION public.search_message_changed();
+CREATE TRIGGER search_message AFTER UPDATE OF parts, status ON public.messages FOR EACH ROW WHEN ((new.status <> 'streaming'::text)) EXECUTE FUNCTION public.search_message_changed();
+CREATE TRIGGER search_title AFTER UPDATE OF title ON public.conversations FOR EACH ROW EXECUTE FUNCTION public.search_title_changed();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_messages FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_titles FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
 CREATE TRIGGER users_forget_usage AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_usage();

@@ -58,6 +58,7 @@ class Owner:
                         *(Jsonb([{"type": "text", "text": text}]), at + timedelta(seconds=number)),
                     ),
                 )
+            await connection.execute("SELECT search_index_rest(%s)", (id,))
         return id
 
     async def find(self, q: str, limit: int = 20, cursor: str | None = None, **filters: Any) -> Any:

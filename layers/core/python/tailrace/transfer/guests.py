@@ -227,6 +227,7 @@ async def _write(
     )
     newest = {"last_sequence": rows[-1]["sequence"], "leaf_id": rows[-1]["id"]}
     await connection.execute(_sql["move_on"], {**scope, **newest})
+    await connection.execute(_sql["index_rest"], scope)
     return Outcome(told.id, "imported" if is_new else "updated", len(rows))
 
 

@@ -247,6 +247,7 @@ class _Loader:
                     "messages": Jsonb(messages, dumps=msgspec.json.encode),
                 },
             )
+            await connection.execute(_sql["index_rest"], {"id": id, "owner_id": self._owner_id})
             row = await cursor.fetchone()
         return row["id"] if row else None
 

@@ -63,6 +63,7 @@ DECLARE
     answer messages;
     parent uuid;
     next_sequence bigint;
+    is_new boolean := false;
 BEGIN
     -- Not "=", for which the planner may take the index of the owner's list and read all of it.
     SELECT * INTO conversation FROM conversations
@@ -71,11 +72,13 @@ BEGIN
         IF p_known OR p_parent IS NOT NULL THEN
             RETURN;
         END IF;
-        INSERT INTO conversations (id, owner_id, title, title_source, model)
-        VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model)
-        ON CONFLICT (id) DO NOTHING
-        RETURNING * INTO conversation;
-        IF NOT FOUND THEN
+        -- With its first turn in it already, which saves the update of a row just made.
+        INSERT INTO conversations
+            (id, owner_id, title, title_source, model, active_leaf_id, last_sequence)
+        VALUES (p_conversation_id, p_owner_id, p_title, 'prompt', p_model, p_answer_id, 2)
+        ON CONFLICT (id) DO NOTHING;
+        is_new := FOUND;
+        IF NOT is_new THEN
             -- The id is in use: by a parallel first turn of this owner, or by somebody else.
             SELECT * INTO conversation FROM conversations
             WHERE id = p_conversation_id AND owner_id = p_owner_id FOR UPDATE;
@@ -87,16 +90,19 @@ BEGIN
     IF conversation.deleted_at IS NOT NULL THEN
         RETURN;
     END IF;
-    is_first := conversation.last_sequence = 0;
-    next_sequence := conversation.last_sequence + 1;
+    -- Of a new conversation nothing was selected: its columns here are NULL.
+    is_first := coalesce(conversation.last_sequence, 0) = 0;
+    next_sequence := coalesce(conversation.last_sequence, 0) + 1;
     system_prompt := conversation.system_prompt;
-    parameters := conversation.parameters;
+    parameters := coalesce(conversation.parameters, '{}');
 
-    SELECT * INTO question FROM messages
-    WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
-    IF NOT FOUND AND p_message_uuid IS NOT NULL THEN
+    IF NOT is_new THEN
         SELECT * INTO question FROM messages
-        WHERE id = p_message_uuid AND conversation_id = p_conversation_id;
+        WHERE conversation_id = p_conversation_id AND client_message_id = p_client_message_id;
+        IF NOT FOUND AND p_message_uuid IS NOT NULL THEN
+            SELECT * INTO question FROM messages
+            WHERE id = p_message_uuid AND conversation_id = p_conversation_id;
+        END IF;
     END IF;
     IF question.role = 'assistant' OR (p_known AND question.id IS NULL) THEN
         refused := 'message';
@@ -137,10 +143,12 @@ BEGIN
     INSERT INTO messages (id, conversation_id, parent_id, sequence, role, status, parts)
     VALUES (p_answer_id, p_conversation_id, question.id, next_sequence, 'assistant', 'streaming',
             '[]');
-    UPDATE conversations
-    SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
-        updated_at = now()
-    WHERE id = p_conversation_id;
+    IF NOT is_new THEN
+        UPDATE conversations
+        SET active_leaf_id = p_answer_id, last_sequence = next_sequence, model = p_model,
+            updated_at = now()
+        WHERE id = p_conversation_id;
+    END IF;
     INSERT INTO runs
         (id, kind, owner_id, conversation_id, provider_name, request_model, request_id,
          input_preview, started_at)

@@ -105,46 +105,86 @@ RETURN translate(
     'abvgdeejziiklmnoprstufxccwwqyqeuaiieg'
     'abgdezhqiklmnxoprsstufxcwaehiouw');
 
-CREATE FUNCTION search_index_title() RETURNS trigger
+CREATE FUNCTION search_index_message(message messages) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    said text := search_text(NEW.title);
+    said text := search_text(message.parts);
+    spoken text;
+BEGIN
+    IF said IS NULL OR said = '' THEN
+        DELETE FROM search_messages WHERE message_id = message.id;
+        RETURN;
+    END IF;
+    spoken := search_language(said, coalesce(
+        (SELECT language FROM search_messages WHERE message_id = message.parent_id),
+        (SELECT language FROM search_titles WHERE conversation_id = message.conversation_id),
+        'english'));
+    INSERT INTO search_messages
+        (message_id, conversation_id, owner_id, language, created_at, lexemes)
+    SELECT message.id, message.conversation_id, owner_id, spoken, message.created_at,
+           to_tsvector(spoken::regconfig, said)
+    FROM conversations WHERE id = message.conversation_id
+    ON CONFLICT (message_id) DO UPDATE
+    SET language = excluded.language, lexemes = excluded.lexemes;
+END
+$$;
+
+CREATE FUNCTION search_index_title(conversation conversations) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    said text := search_text(conversation.title);
     spoken text := search_language(said, coalesce(
         (SELECT language FROM search_messages
-         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = NEW.id
+         WHERE message_id = (SELECT id FROM messages WHERE conversation_id = conversation.id
                              ORDER BY sequence LIMIT 1)),
         'english'));
 BEGIN
     INSERT INTO search_titles (conversation_id, owner_id, language, created_at, lexemes)
-    VALUES (NEW.id, NEW.owner_id, spoken, NEW.created_at,
+    VALUES (conversation.id, conversation.owner_id, spoken, conversation.created_at,
             to_tsvector(spoken::regconfig, said))
     ON CONFLICT (conversation_id) DO UPDATE
     SET language = excluded.language, lexemes = excluded.lexemes;
+END
+$$;
+
+CREATE FUNCTION search_index_missing_title(p_conversation_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    SELECT search_index_title(conversations)
+    FROM conversations
+    WHERE id = p_conversation_id
+      AND NOT EXISTS (SELECT FROM search_titles WHERE conversation_id = conversations.id);
+$$;
+
+-- For whoever writes questions without answers: what of a conversation is not indexed yet.
+CREATE FUNCTION search_index_rest(p_conversation_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    SELECT search_index_message(messages)
+    FROM messages
+    WHERE conversation_id = p_conversation_id AND role = 'user' AND status <> 'streaming'
+      AND NOT EXISTS (SELECT FROM search_messages WHERE message_id = messages.id)
+    ORDER BY sequence;
+    SELECT search_index_missing_title(p_conversation_id);
+$$;
+
+CREATE FUNCTION search_title_changed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM search_index_title(NEW);
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION search_index_message() RETURNS trigger
+-- An answer has its question indexed with it, and the title that the question gave: before the
+-- first token, nobody shall wait for that.
+CREATE FUNCTION search_message_changed() RETURNS trigger
 LANGUAGE plpgsql AS $$
-DECLARE
-    said text := search_text(NEW.parts);
-    spoken text;
 BEGIN
-    IF said IS NULL OR said = '' THEN
-        DELETE FROM search_messages WHERE message_id = NEW.id;
-        RETURN NULL;
-    END IF;
-    spoken := search_language(said, coalesce(
-        (SELECT language FROM search_messages WHERE message_id = NEW.parent_id),
-        (SELECT language FROM search_titles WHERE conversation_id = NEW.conversation_id),
-        'english'));
-    INSERT INTO search_messages
-        (message_id, conversation_id, owner_id, language, created_at, lexemes)
-    SELECT NEW.id, NEW.conversation_id, owner_id, spoken, NEW.created_at,
-           to_tsvector(spoken::regconfig, said)
-    FROM conversations WHERE id = NEW.conversation_id
-    ON CONFLICT (message_id) DO UPDATE
-    SET language = excluded.language, lexemes = excluded.lexemes;
+    PERFORM search_index_message(messages)
+    FROM messages
+    WHERE id = NEW.parent_id AND role = 'user'
+      AND NOT EXISTS (SELECT FROM search_messages WHERE message_id = messages.id);
+    PERFORM search_index_missing_title(NEW.conversation_id);
+    PERFORM search_index_message(NEW);
     RETURN NULL;
 END
 $$;
@@ -219,12 +259,15 @@ CREATE INDEX search_words_plain_idx ON search_words
 
 -- A tag leaves few of many conversations.
 CREATE INDEX conversations_tags_idx ON conversations USING gin (owner_id, tags)
-    WITH (fastupdate = off);
+    WITH (fastupdate = off) WHERE tags <> '{}';
 
-CREATE TRIGGER search_title AFTER INSERT OR UPDATE OF title ON conversations
-    FOR EACH ROW EXECUTE FUNCTION search_index_title();
-CREATE TRIGGER search_message AFTER INSERT OR UPDATE OF parts, status ON messages
-    FOR EACH ROW WHEN (NEW.status <> 'streaming') EXECUTE FUNCTION search_index_message();
+CREATE TRIGGER search_title AFTER UPDATE OF title ON conversations
+    FOR EACH ROW EXECUTE FUNCTION search_title_changed();
+CREATE TRIGGER search_answer AFTER INSERT ON messages
+    FOR EACH ROW WHEN (NEW.role = 'assistant' AND NEW.status <> 'streaming')
+    EXECUTE FUNCTION search_message_changed();
+CREATE TRIGGER search_message AFTER UPDATE OF parts, status ON messages
+    FOR EACH ROW WHEN (NEW.status <> 'streaming') EXECUTE FUNCTION search_message_changed();
 CREATE TRIGGER search_words AFTER INSERT OR UPDATE OF lexemes OR DELETE ON search_messages
     FOR EACH ROW EXECUTE FUNCTION search_note_words();
 CREATE TRIGGER search_words AFTER INSERT OR UPDATE OF lexemes OR DELETE ON search_titles
