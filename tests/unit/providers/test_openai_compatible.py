@@ -363,3 +363,21 @@ async def test_models_are_asked_of_the_server(provider, model_server) -> None:
 
     assert [model.name for model in await provider.models()] == ["a", "b"]
     assert model_server.exchanges[0].path == "/v1/models"
+
+
+async def test_a_kept_connection_that_its_server_closed_costs_nobody_an_answer(
+    provider: OpenAICompatible, model_server: ModelServer
+) -> None:
+    """As llama.cpp does: it says that it keeps a connection, and closes it after a stream."""
+    body = b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n'
+
+    async def keeps_it_not(exchange: Exchange) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: keep-alive\r\n"
+        data = body + b"data: [DONE]\n\n"
+        await exchange.send(head + b"content-length: %d\r\n\r\n" % len(data) + data)
+
+    model_server.script = keeps_it_not
+
+    for _ in range(20):
+        deltas = [delta async for read in provider.stream(REQUEST) for delta in read]
+        assert TextDelta("Hi") in deltas

@@ -73,14 +73,16 @@ class HttpClient:
             ``connection``, ``timeout`` (to connect), or what `error_of` makes of a status
             other than 200.
         """
+        data = msgspec.json.encode(body) if body is not None else None
         try:
-            response = await self._client().request(
-                method,
-                url,
-                data=msgspec.json.encode(body) if body is not None else None,
-                # A redirect would carry the key to an address nobody configured.
-                allow_redirects=False,
-            )
+            try:
+                response = await self._send(method, url, data)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
+                # A kept connection that its server had closed: llama.cpp says that it keeps one
+                # and closes it after every stream.
+                response = await self._send(method, url, data)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise not_reached(self._settings, error) from None
         try:
@@ -113,6 +115,10 @@ class HttpClient:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProviderError("protocol", f"{method} {url}: {error}") from None
 
+    async def _send(self, method: str, url: str, data: bytes | None) -> aiohttp.ClientResponse:
+        # A redirect would carry the key to an address nobody configured.
+        return await self._client().request(method, url, data=data, allow_redirects=False)
+
     def without_key(self, error: ProviderError) -> ProviderError:
         """Return the error, its words not showing the key, should the provider repeat it."""
         return without_key(self._settings, error)
@@ -136,12 +142,7 @@ class _Connector(aiohttp.TCPConnector):
     """Bounds connecting (name, address and TLS together), whatever a request says of timeouts."""
 
     def __init__(self, settings: ProviderSettings) -> None:
-        # llama.cpp says that it keeps a connection and closes it after every stream. A server
-        # without TLS is near: a new connection costs less than one it is about to close.
-        if (settings.base_url or "").startswith("http:"):
-            super().__init__(limit=0, force_close=True)
-        else:
-            super().__init__(limit=0, keepalive_timeout=30)
+        super().__init__(limit=0, keepalive_timeout=30)
         self._seconds = settings.connect_timeout
 
     async def connect(
