@@ -117,8 +117,8 @@ async def test_empty_consumers_of_dead_processes_are_removed(redis: Redis) -> No
     await idle.acknowledge([message.id for message in await idle.receive(1)])
     assert await _consumers(redis) == 2
 
-    # Idle times are whole milliseconds, and one has to pass: then, with nothing to wait for, whoever
-    # holds nothing counts as dead.
+    # Idle times are whole milliseconds, and one has to pass: then, with nothing to wait for,
+    # whoever holds nothing counts as dead.
     await asyncio.sleep(0.002)
     await RedisStreamsQueue(redis, max_length=10, reclaim_after=0).receive(0)
 
