@@ -25,6 +25,7 @@ from tailrace.auth.identity import (
     set_guest_cookie,
 )
 from tailrace.conversations import store
+from tailrace.conversations.parts import Part
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.http import exports, problems
@@ -49,22 +50,13 @@ _MAX_BODY = 6 << 20
 _REGENERATE = "regenerate-message"
 
 
-class _Part(msgspec.Struct, rename="camel"):
-    type: Annotated[str, Meta(max_length=64)]
-    text: str | None = None
-    media_type: Annotated[str, Meta(max_length=256)] | None = None
-    filename: Annotated[str, Meta(max_length=1024)] | None = None
-    url: str | None = None
-    provider_metadata: dict[str, dict[str, Any]] | None = None
-
-
 _MessageId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
 
 
 class _UIMessage(msgspec.Struct):
     id: _MessageId
     role: Annotated[str, Meta(pattern=r"^(user|assistant)$")]
-    parts: Annotated[list[_Part], Meta(max_length=100)]
+    parts: Annotated[list[Part], Meta(max_length=100)]
 
 
 class _ChatRequest(msgspec.Struct):

@@ -46,7 +46,7 @@ from tailrace.providers.http import (
     reads,
     without_key,
 )
-from tailrace.providers.sse import Payloads
+from tailrace.providers.sse import EventDecoder
 from tailrace.settings import Capability, ProviderSettings
 
 _BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
@@ -402,31 +402,11 @@ _chunk_decoder = msgspec.json.Decoder(_Chunk)
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
 
-class _ChunkDecoder:
-    """Bytes of the event stream in, deltas out.
-
-    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
-    lost.
-    """
-
+class _ChunkDecoder(EventDecoder):
     def __init__(self) -> None:
-        self.failure: ProviderError | None = None
-        self.finished = False
-        self._payloads = Payloads()
+        super().__init__()
         self._started = False
         self._called_tools = False
-
-    def feed(self, data: bytes) -> list[Delta]:
-        deltas: list[Delta] = []
-        try:
-            for payload in self._payloads.feed(data):
-                self._read(payload, deltas)
-            self.failure = self._payloads.failure
-        except ProviderError as error:
-            self.failure = error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.failure = ProviderError("protocol", str(error))
-        return deltas
 
     def _read(self, payload: bytes, deltas: list[Delta]) -> None:
         chunk = _chunk_decoder.decode(payload)

@@ -33,7 +33,7 @@ from tailrace.providers.base import (
 from tailrace.providers.files import IMAGE_TYPES, data_url, not_taken, text_of
 from tailrace.providers.http import HttpClient, drain, reads
 from tailrace.providers.openai_errors import error_in_stream
-from tailrace.providers.sse import Payloads
+from tailrace.providers.sse import EventDecoder
 from tailrace.settings import Capability, ProviderSettings
 
 _BASE_URL = "https://api.openai.com/v1"
@@ -273,38 +273,17 @@ _models_decoder = msgspec.json.Decoder(_ModelList)
 _count_decoder = msgspec.json.Decoder(_Count)
 
 
-class _EventDecoder:
-    """Bytes of the event stream in, deltas out.
-
-    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
-    lost.
-    """
-
+class _EventDecoder(EventDecoder):
     def __init__(self) -> None:
-        self.failure: ProviderError | None = None
-        self.finished = False
-        self._payloads = Payloads()
+        super().__init__()
         self._refused = False
         self._called_tools = False
 
-    def feed(self, data: bytes) -> list[Delta]:
-        deltas: list[Delta] = []
-        try:
-            for payload in self._payloads.feed(data):
-                event = _event_decoder.decode(payload)
-                if event.type == "response.output_text.delta":
-                    deltas.append(TextDelta(event.delta))
-                else:
-                    self._read(event, deltas)
-            self.failure = self._payloads.failure
-        except ProviderError as error:
-            self.failure = error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.failure = ProviderError("protocol", str(error))
-        return deltas
-
-    def _read(self, event: _Event, deltas: list[Delta]) -> None:
+    def _read(self, payload: bytes, deltas: list[Delta]) -> None:
+        event = _event_decoder.decode(payload)
         match event.type:
+            case "response.output_text.delta":
+                deltas.append(TextDelta(event.delta))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 deltas.append(ReasoningDelta(event.delta))
             case "response.reasoning_summary_part.added" if event.summary_index > 0:

@@ -26,7 +26,7 @@ from tailrace.providers.discovery import Discovery, Server, server_root
 from tailrace.providers.files import IMAGE_TYPES, data_url, not_taken, text_of
 from tailrace.providers.http import HttpClient, drain, reads
 from tailrace.providers.openai_errors import error_in_stream
-from tailrace.providers.sse import Payloads
+from tailrace.providers.sse import EventDecoder
 from tailrace.providers.think import ThinkSplitter
 from tailrace.settings import Capability, ProviderSettings
 
@@ -222,44 +222,29 @@ _tokens_decoder = msgspec.json.Decoder(_Tokens)
 _FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length"}
 
 
-class _ChunkDecoder:
-    """Bytes of the event stream in, deltas out.
-
-    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
-    lost.
-    """
-
+class _ChunkDecoder(EventDecoder):
     def __init__(self) -> None:
-        self.failure: ProviderError | None = None
-        self.finished = False
+        super().__init__()
         self.done = False
-        self._payloads = Payloads()
         self._started = False
         self._refused = False
         self._think: ThinkSplitter | None = ThinkSplitter()
 
     def feed(self, data: bytes) -> list[Delta]:
-        deltas: list[Delta] = []
-        try:
-            for payload in self._payloads.feed(data):
-                if payload == b"[DONE]":
-                    self.done = True
-                    if self._started:
-                        self._finish("stop", deltas)
-                    break
-                self._read(payload, deltas)
-            self.failure = self._payloads.failure
-        except ProviderError as error:
-            self.failure = error
+        deltas = super().feed(data)
         if self.failure is not None:
             deltas += self.end()
         return deltas
 
     def _read(self, payload: bytes, deltas: list[Delta]) -> None:
-        try:
-            chunk = _chunk_decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProviderError("protocol", str(error)) from None
+        if self.done:
+            return
+        if payload == b"[DONE]":
+            self.done = True
+            if self._started:
+                self._finish("stop", deltas)
+            return
+        chunk = _chunk_decoder.decode(payload)
         if chunk.error is not None:
             raise error_in_stream(chunk.error)
         if not self._started:

@@ -231,13 +231,11 @@ class Router:
                     early += deltas
                     if any(isinstance(delta, _CONTENT) for delta in deltas):
                         return _resumed(early, stream)
-        except TimeoutError:
+        except BaseException as error:
             route.note_usage(early)
             await stream.aclose()
-            raise ProviderError("timeout", f"no chunk within {limit:.3g} s") from None
-        except BaseException:
-            route.note_usage(early)
-            await stream.aclose()
+            if isinstance(error, TimeoutError):
+                raise ProviderError("timeout", f"no chunk within {limit:.3g} s") from None
             raise
         raise ProviderError("incomplete", "the stream ended without a chunk")
 

@@ -1,12 +1,13 @@
 """Server-sent events as model APIs use them: one JSON value on one ``data:`` line.
 
-Called by adapters with the bytes as they arrive. It never looks into a payload and never raises.
+Called by adapters with the bytes as they arrive. What a payload means is theirs to say; nothing
+here raises.
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import msgspec
 
-from tailrace.providers.base import ProviderError
+from tailrace.providers.base import Delta, ProviderError
 
 # The longest line is the one that repeats a whole answer at its end.
 _MAX_LINE = 1 << 22
@@ -58,3 +59,33 @@ class Payloads:
 
     def _fail(self, message: str) -> None:
         self.failure = ProviderError("protocol", message)
+
+
+class EventDecoder:
+    """Bytes of an event stream in, deltas out; an adapter says how one payload is read.
+
+    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
+    lost. ``finished`` tells that the model has ended.
+    """
+
+    def __init__(self) -> None:
+        self.failure: ProviderError | None = None
+        self.finished = False
+        self._payloads = Payloads()
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Return the deltas of the payloads that are complete."""
+        deltas: list[Delta] = []
+        try:
+            for payload in self._payloads.feed(data):
+                self._read(payload, deltas)
+            self.failure = self._payloads.failure
+        except ProviderError as error:
+            self.failure = error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.failure = ProviderError("protocol", str(error))
+        return deltas
+
+    def _read(self, payload: bytes, deltas: list[Delta]) -> None:
+        """Append what a payload says; raise `ProviderError` or msgspec's `DecodeError`."""
+        raise NotImplementedError

@@ -2,9 +2,9 @@
 
 `store` answers a search, `typos` reads a query again when nothing is found, `words` keeps the
 vocabulary that it takes for that, called by maintenance. What is indexed, and when, is up to the
-triggers of the schema.
+triggers of the schema; who writes questions without answers calls `index_rest`.
 """
 
-from tailrace.search.store import Filters, find
+from tailrace.search.store import Filters, find, index_rest
 
-__all__ = ["Filters", "find"]
+__all__ = ["Filters", "find", "index_rest"]

@@ -83,6 +83,11 @@ class _Place(NamedTuple):
 _Key = tuple[bool, datetime, bool, datetime, UUID, float | None, UUID | None]
 
 
+async def index_rest(connection: Connection, owner_id: UUID, conversation_id: UUID) -> None:
+    """Index the questions of a conversation that have no answer to be indexed with."""
+    await connection.execute(_sql["index_rest"], {"id": conversation_id, "owner_id": owner_id})
+
+
 async def find(
     pool: Pool, owner_id: UUID, text: str, filters: Filters, limit: int, cursor: str | None
 ) -> Row:

@@ -7,9 +7,10 @@ Each format (`tailrace.transfer.own`, `.chatgpt`, `.claude`) reads its conversat
 import heapq
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tailrace.problems import Problem
 from tailrace.runs import attachments
@@ -29,6 +30,13 @@ _MAX_PROVIDER_METADATA = 256 << 10
 
 class Unusable(Exception):
     """A conversation that cannot be taken; the text says why."""
+
+
+class Failure(msgspec.Struct):
+    """How an answer went wrong: the class and the sentence of an error."""
+
+    type: Annotated[str, Meta(max_length=64)]
+    message: Annotated[str, Meta(max_length=2000)]
 
 
 class Node(msgspec.Struct):

@@ -16,11 +16,13 @@ from psycopg import DataError
 from psycopg.errors import ProgramLimitExceeded
 from psycopg.types.json import Jsonb
 
+from tailrace.conversations.parts import Part
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, transaction
 from tailrace.ids import uuid7
 from tailrace.problems import Problem, invalid
 from tailrace.providers.registry import Providers
+from tailrace.search import index_rest
 from tailrace.settings import Settings
 from tailrace.transfer import draft
 from tailrace.transfer.draft import Node
@@ -37,26 +39,12 @@ _Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
 _NOTHING = msgspec.Raw(b"{}")
 
 
-class _Part(msgspec.Struct, rename="camel"):
-    type: Annotated[str, Meta(max_length=64)]
-    text: str | None = None
-    media_type: _Name | None = None
-    filename: Annotated[str, Meta(max_length=1024)] | None = None
-    url: str | None = None
-    provider_metadata: dict[str, dict[str, Any]] | None = None
-
-
 class _Usage(msgspec.Struct, omit_defaults=True):
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
     reasoning_output_tokens: _Count | None = None
     usage_estimated: bool | None = None
-
-
-class _Error(msgspec.Struct):
-    type: Annotated[str, Meta(max_length=64)]
-    message: Annotated[str, Meta(max_length=2000)]
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
@@ -71,13 +59,13 @@ class _Metadata(msgspec.Struct, omit_defaults=True):
     time_to_first_chunk: _Seconds | None = None
     omitted_messages: _Count | None = None
     omitted_files: _Count | None = None
-    error: _Error | None = None
+    error: draft.Failure | None = None
 
 
 class _UIMessage(msgspec.Struct):
     id: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
     role: Literal["user", "assistant"]
-    parts: Annotated[list[_Part], Meta(max_length=1000)]
+    parts: Annotated[list[Part], Meta(max_length=1000)]
     metadata: msgspec.Raw = _NOTHING
 
 
@@ -227,7 +215,7 @@ async def _write(
     )
     newest = {"last_sequence": rows[-1]["sequence"], "leaf_id": rows[-1]["id"]}
     await connection.execute(_sql["move_on"], {**scope, **newest})
-    await connection.execute(_sql["index_rest"], scope)
+    await index_rest(connection, owner_id, told.id)
     return Outcome(told.id, "imported" if is_new else "updated", len(rows))
 
 
@@ -281,7 +269,7 @@ def _nodes(messages: list[_UIMessage], settings: Settings, left_out: Counter[str
     return nodes
 
 
-def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
+def _part(part: Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
     if part.type == "file":
         if role != "user":
             return None

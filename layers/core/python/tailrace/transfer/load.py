@@ -19,6 +19,7 @@ from tailrace.db.pool import Pool, connect, pipeline
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.problems import Problem
 from tailrace.providers.registry import Providers
+from tailrace.search import index_rest
 from tailrace.settings import Settings
 from tailrace.telemetry.event import storable
 from tailrace.transfer import chatgpt, claude, own, unpack
@@ -247,7 +248,7 @@ class _Loader:
                     "messages": Jsonb(messages, dumps=msgspec.json.encode),
                 },
             )
-            await connection.execute(_sql["index_rest"], {"id": id, "owner_id": self._owner_id})
+            await index_rest(connection, self._owner_id, id)
             row = await cursor.fetchone()
         return row["id"] if row else None
 

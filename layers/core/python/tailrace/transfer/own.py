@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tailrace.conversations.parts import Part
 from tailrace.providers.base import ReasoningEffort
 from tailrace.settings import Settings
 from tailrace.transfer import draft
@@ -20,15 +21,6 @@ _Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
 _NOTHING = msgspec.Raw(b"{}")
 
 
-class _Part(msgspec.Struct, rename="camel"):
-    type: Annotated[str, Meta(max_length=64)]
-    text: str | None = None
-    media_type: Annotated[str, Meta(max_length=256)] | None = None
-    filename: Annotated[str, Meta(max_length=1024)] | None = None
-    url: str | None = None
-    provider_metadata: dict[str, dict[str, Any]] | None = None
-
-
 class _Usage(msgspec.Struct, omit_defaults=True):
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
@@ -36,11 +28,6 @@ class _Usage(msgspec.Struct, omit_defaults=True):
     cache_write_input_tokens: _Count | None = None
     reasoning_output_tokens: _Count | None = None
     usage_estimated: bool | None = None
-
-
-class _Error(msgspec.Struct):
-    type: Annotated[str, Meta(max_length=64)]
-    message: Annotated[str, Meta(max_length=2000)]
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
@@ -53,13 +40,13 @@ class _Metadata(msgspec.Struct, omit_defaults=True):
     duration: _Seconds | None = None
     time_to_first_chunk: _Seconds | None = None
     omitted_messages: _Count | None = None
-    error: _Error | None = None
+    error: draft.Failure | None = None
 
 
 class _Message(msgspec.Struct):
     id: _Id
     role: Literal["user", "assistant"]
-    parts: Annotated[list[_Part], Meta(max_length=1000)]
+    parts: Annotated[list[Part], Meta(max_length=1000)]
     parent_id: _Id | None = None
     status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] = "complete"
     created_at: _Time | None = None
@@ -162,7 +149,7 @@ def _node(message: _Message, settings: Settings, left_out: Counter[str]) -> Node
     )
 
 
-def _part(part: _Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
+def _part(part: Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
     """Return a part as it is kept, `None` for one that cannot be."""
     if part.type == "file":
         return (

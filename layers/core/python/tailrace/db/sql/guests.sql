@@ -39,7 +39,3 @@ UPDATE conversations
 SET last_sequence = %(last_sequence)s, active_leaf_id = %(leaf_id)s,
     updated_at = greatest(updated_at, %(updated_at)s)
 WHERE id = %(id)s AND owner_id = %(owner_id)s
-
--- name: index_rest
--- Questions are found with their answers; those that have none are found from here on.
-SELECT search_index_rest(id) FROM conversations WHERE id = %(id)s AND owner_id = %(owner_id)s

@@ -232,3 +232,7 @@ WHERE owner_id = %(owner_id)s AND search_words.word = gone.word
       SELECT FROM search_messages WHERE owner_id = %(owner_id)s AND lexemes @@ gone.query)
   AND NOT EXISTS (
       SELECT FROM search_titles WHERE owner_id = %(owner_id)s AND lexemes @@ gone.query)
+
+-- name: index_rest
+-- Questions are found with their answers; those that have none are found from here on.
+SELECT search_index_rest(id) FROM conversations WHERE id = %(id)s AND owner_id = %(owner_id)s

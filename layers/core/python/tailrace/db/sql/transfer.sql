@@ -124,7 +124,3 @@ CROSS JOIN jsonb_to_recordset(%(messages)s) AS message (
     metadata jsonb, created_at timestamptz)
 WHERE conversations.id = %(id)s AND owner_id = %(owner_id)s
 ORDER BY message.sequence
-
--- name: index_rest
--- Questions are found with their answers; those that have none are found from here on.
-SELECT search_index_rest(id) FROM conversations WHERE id = %(id)s AND owner_id = %(owner_id)s
