@@ -42,8 +42,12 @@ export interface ConversationItem {
   id: string;
   title: string;
   model: string;
+  tags: string[];
+  pinned: boolean;
+  archived: boolean;
   created_at: string;
   updated_at: string;
+  deleted_at: string | null;
   active_run_id: string | null;
 }
 
@@ -173,25 +177,38 @@ export interface Call {
   output_preview: string | null;
 }
 
-async function request(path: string, init?: RequestInit): Promise<Response> {
+/** Sends a request; an answer that is not ok is thrown as a `ProblemError`. */
+export async function request(path: string, init?: RequestInit): Promise<Response> {
   const response = await fetch(path, { credentials: "same-origin", ...init });
   if (!response.ok) throw await problemFrom(response);
   return response;
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await request(path, { signal })).json();
 }
 
-function post(path: string, body?: unknown): Promise<Response> {
+/** Sends a body as JSON, or none. */
+export function send(
+  method: "POST" | "PUT" | "PATCH" | "DELETE",
+  path: string,
+  body?: unknown,
+): Promise<Response> {
   return request(path, {
-    method: "POST",
+    method,
     headers: body === undefined ? undefined : { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
 }
 
-function query(parameters: Record<string, string | number | null | undefined>): string {
+export function post(path: string, body?: unknown): Promise<Response> {
+  return send("POST", path, body);
+}
+
+/** `?name=value&…` of the parameters that are set, or nothing. */
+export function query(
+  parameters: Record<string, string | number | boolean | null | undefined>,
+): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== null && value !== undefined) search.set(name, String(value));

@@ -141,8 +141,12 @@ it("keeps a stored message's status beside its metadata", () => {
     id: "c",
     title: "t",
     model: "scripted/echo",
+    tags: [],
+    pinned: false,
+    archived: false,
     created_at: "",
     updated_at: "",
+    deleted_at: null,
     active_run_id: null,
     messages: [
       {

@@ -40,8 +40,12 @@ function conversation(status: MessageStatus, text: string): Conversation {
     id: "c1",
     title: "t",
     model: "scripted/story",
+    tags: [],
+    pinned: false,
+    archived: false,
     created_at: "",
     updated_at: "",
+    deleted_at: null,
     active_run_id: status === "streaming" ? "run-1" : null,
     messages: [
       { ...message, id: "q", role: "user", status: "complete" },
