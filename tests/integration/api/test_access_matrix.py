@@ -133,6 +133,8 @@ TABLE: dict[str, Row] = {
     f"PUT {CONVERSATION}/active-leaf": _owned(
         "write", 200, json=lambda world: {"message_id": world.made["message_id"]}
     ),
+    f"GET {CONVERSATION}/head": _owned("read", 200),
+    f"GET {MESSAGE}/branch": _owned("read", 200),
     f"DELETE {MESSAGE}": _owned("write", 200),
     f"GET {CONVERSATION}/export": _owned("read", 200),
     f"GET {CONVERSATION}/shares": _owned("read", 200),

@@ -301,6 +301,57 @@ async def test_nobody_reaches_into_anothers_tree(user: ChatClient, http: httpx.A
     assert len((await user.conversation(mine))["messages"]) == 2
 
 
+async def test_how_much_goes_is_told_before_it_goes(user: ChatClient, database: Database) -> None:
+    conversation_id = uuid4()
+    a1 = await user.say(conversation_id, "Q1", message_id="q1")
+    await user.say(conversation_id, "Q2", message_id="q2")
+    await user.say(conversation_id, "Q3", message_id="q3", parent_id=a1)
+    await user.regenerate(conversation_id, "q3")
+    path = f"/api/conversations/{conversation_id}/messages"
+
+    told = {
+        message: (await user.http.get(f"{path}/{message}/branch")).json()
+        for message in ("q1", a1, "q2", "q3")
+    }
+
+    assert told == {
+        "q1": {"messages": 7, "branches": 3},
+        a1: {"messages": 6, "branches": 3},
+        "q2": {"messages": 2, "branches": 1},
+        "q3": {"messages": 3, "branches": 2},
+    }
+    assert (await user.http.get(f"{path}/q9/branch")).status_code == 404
+    before = await database.value("SELECT count(*) FROM messages")
+    await _delete(user, conversation_id, "q3")
+    assert await database.value("SELECT count(*) FROM messages") == before - 3
+
+
+async def test_the_head_tells_of_what_is_new(user: ChatClient, model_server: ModelServer) -> None:
+    async def head() -> dict[str, Any]:
+        return (await user.http.get(f"/api/conversations/{conversation_id}/head")).json()
+
+    conversation_id = uuid4()
+    a1 = await user.say(conversation_id, "Q1", message_id="q1")
+    assert await head() == {"active_leaf_id": a1, "status": "complete", "active_run_id": None}
+
+    model_server.script = begin_and_wait("Once")
+    async with user.chat("Q2", conversation_id=conversation_id) as stream:
+        await stream.until("text-delta")
+        run_id = stream.response.headers["x-tailrace-run-id"]
+        under_way = {"active_leaf_id": run_id, "status": "streaming", "active_run_id": run_id}
+        assert await head() == under_way
+        await _select(user, conversation_id, "q1")
+        assert (await head())["active_leaf_id"] == run_id
+        await user.stop(conversation_id)
+        await stream.rest()
+    assert await head() == {"active_leaf_id": run_id, "status": "cancelled", "active_run_id": None}
+
+    await _delete(user, conversation_id, a1)
+    assert await head() == {"active_leaf_id": "q1", "status": "complete", "active_run_id": None}
+    await _delete(user, conversation_id, "q1")
+    assert await head() == {"active_leaf_id": None, "status": None, "active_run_id": None}
+
+
 @pytest.mark.parametrize("message_id", ["unknown", "%00", "x" * 65, "%F0%9F%8E%89", str(uuid4())])
 async def test_an_unknown_message_is_not_found(user: ChatClient, message_id: str) -> None:
     conversation_id = uuid4()

@@ -228,6 +228,8 @@ async def test_money_and_months_run_out_too(
 
         assert refused.status_code == 429
         assert refused.json()["detail"].startswith(sentence)
+        whose = "Budget" if change.startswith("budget") else "Quota"
+        assert refused.json()["title"] == f"{whose} reached"
         async with httpx.AsyncClient(base_url=http.base_url) as nobody:
             guest = await _send(ChatClient(nobody), guest=True)
         assert guest.status_code == (429 if change.startswith("budget") else 200)

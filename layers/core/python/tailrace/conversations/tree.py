@@ -5,16 +5,70 @@ so that the active leaf is always a message without any below it.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tailrace.conversations import store
 from tailrace.db import queries
-from tailrace.db.pool import Connection, Pool, transaction
+from tailrace.db.pool import Connection, Pool, connect, transaction
 from tailrace.ids import parse_uuid
 from tailrace.problems import Problem, not_found
 
 _sql = queries.load("conversations")
+
+
+class Extent(NamedTuple):
+    """A message with everything below it.
+
+    Attributes
+    ----------
+    messages
+        How many they are, the message itself among them.
+    branches
+        How many branches end in them.
+    """
+
+    messages: int
+    branches: int
+
+
+async def find_head(pool: Pool, owner_id: UUID, conversation_id: UUID) -> store.Row:
+    """Return where the branch that is shown ends: cheap, for one who looks again and again.
+
+    Returns
+    -------
+    dict
+        ``active_leaf_id`` and its ``status``, ``None`` without messages, and ``active_run_id``.
+
+    Raises
+    ------
+    Problem
+        404 when there is none of this owner, 503 when the database is down.
+    """
+    async with connect(pool) as connection:
+        cursor = await connection.execute(
+            _sql["find_head"], {"id": conversation_id, "owner_id": owner_id}
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise not_found("conversation")
+    return row
+
+
+async def measure_branch(pool: Pool, owner_id: UUID, conversation_id: UUID, message: str) -> Extent:
+    """Return how much `delete_branch` would delete.
+
+    Raises
+    ------
+    Problem
+        404 when there is no such message of this owner, 503 when the database is down.
+    """
+    await store.require(pool, owner_id, conversation_id)
+    async with connect(pool) as connection:
+        rows = await _tree(connection, {"id": conversation_id, "owner_id": owner_id})
+    ids = _below(rows, _find(rows, message)["id"])
+    parents = {row["parent_id"] for row in rows}
+    return Extent(len(ids), sum(id not in parents for id in ids))
 
 
 async def select_branch(

@@ -183,12 +183,13 @@ async def put(pool: Pool, user_id: UUID, given: dict[str, Decimal | None]) -> No
 def _problem_of(error: DatabaseError) -> Problem:
     detail = msgspec.json.decode(error.diag.message_detail or "", type=_Detail)
     what, _, period = detail.quota.rpartition("_per_")
+    title = "Budget reached" if what == "budget_usd" else "Quota reached"
     noun, when = _NOUNS[what], "today" if period == "day" else "this month"
     resets_at = _midnight(detail.resets_on)
     if detail.is_pending:
         return Problem(
             429,
-            "Quota reached",
+            title,
             f"The answers under way may use up {noun} for {when}. Wait until they have ended.",
             headers={"Retry-After": str(_WHEN_PENDING)},
         )
@@ -196,7 +197,7 @@ def _problem_of(error: DatabaseError) -> Problem:
     verb, renewed = ("are", "They are") if what == "tokens" else ("is", "It is")
     return Problem(
         429,
-        "Quota reached",
+        title,
         f"{noun[0].upper()}{noun[1:]} for {when} {verb} used up. "
         f"{renewed} renewed at {resets_at:%Y-%m-%d %H:%M} UTC.",
         headers={"Retry-After": str(max(1, round(wait)))},

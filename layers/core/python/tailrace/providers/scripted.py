@@ -98,7 +98,7 @@ class Scripted:
 
 def _info(name: str) -> ModelInfo:
     capabilities: set[Capability] = {"vision", "documents"}
-    if name == "reasoning":
+    if name in ("reasoning", "settings"):
         capabilities.add("reasoning")
     if name == "text":
         capabilities.clear()
@@ -142,6 +142,19 @@ def _reasoning(request: ModelRequest) -> Iterator[Delta | float]:
     yield Finish("stop")
 
 
+def _settings(request: ModelRequest) -> Iterator[Delta | float]:
+    yield _start(request)
+    lines = {
+        "System prompt": request.system or "none",
+        "Temperature": "the model's" if request.temperature is None else f"{request.temperature:g}",
+        "Longest answer": f"{request.max_output_tokens} tokens",
+        "Reasoning effort": request.reasoning_effort or "the model's",
+    }
+    for name, value in lines.items():
+        yield TextDelta(f"- {name}: {value}\n")
+    yield Finish("stop")
+
+
 def _error(request: ModelRequest) -> Iterator[Delta | float]:
     raise ProviderError("overloaded", "the script says so")
     yield _start(request)
@@ -178,6 +191,8 @@ _SCRIPTS: dict[str, Callable[[ModelRequest], Iterator[Delta | float]]] = {
     "echo": _echo,
     "story": _story,
     "reasoning": _reasoning,
+    # Tells how it was asked.
+    "settings": _settings,
     "error": _error,
     "broken": _broken,
     # Echoes within a context window of a few sentences, and one that reads text alone.

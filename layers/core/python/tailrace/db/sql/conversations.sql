@@ -157,6 +157,15 @@ FROM messages JOIN conversations ON conversations.id = conversation_id
 WHERE conversation_id = %(id)s AND owner_id = %(owner_id)s
 ORDER BY sequence
 
+-- name: find_head
+-- Where the branch that is shown ends.
+SELECT coalesce(leaf.client_message_id, leaf.id::text) AS active_leaf_id, leaf.status,
+       (SELECT runs.id FROM runs
+        WHERE runs.conversation_id = conversations.id AND closed_at IS NULL AND kind = 'chat'
+        ORDER BY runs.id DESC LIMIT 1) AS active_run_id
+FROM conversations LEFT JOIN messages AS leaf ON leaf.id = active_leaf_id
+WHERE conversations.id = %(id)s AND owner_id = %(owner_id)s AND deleted_at IS NULL
+
 -- name: set_active_leaf
 -- The branch that is shown, and continued.
 UPDATE conversations SET active_leaf_id = %(leaf_id)s

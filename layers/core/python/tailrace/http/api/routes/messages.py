@@ -1,15 +1,16 @@
-"""The branches of a conversation: which one is shown, and taking one away.
+"""The branches of a conversation: which one is shown, how large one is, and taking one away.
 
 New branches begin with a chat: `tailrace.http.chat`.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from tailrace.conversations import tree
-from tailrace.http.api.deps import CurrentServices, Writer
+from tailrace.http.api.deps import CurrentServices, Reader, Writer
 from tailrace.http.api.paths import ConversationId, MessageId
 from tailrace.http.api.routes.conversations import ConversationWithMessages
 
@@ -22,6 +23,39 @@ class ActiveLeaf(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     message_id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+
+
+class Head(BaseModel):
+    """Where the active branch ends; ``null`` where there is no message, or no run under way.
+
+    ``active_run_id`` is the newest run under way, on whichever branch.
+    """
+
+    active_leaf_id: str | None
+    status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] | None
+    active_run_id: UUID | None
+
+
+class BranchExtent(BaseModel):
+    """How many messages a branch has, the one that is named included, and in how many it ends."""
+
+    messages: int
+    branches: int
+
+
+@router.get("/head")
+async def get_head(id: ConversationId, services: CurrentServices, caller: Reader) -> Head:
+    """Tell whether there is something new: cheap enough to be asked every few seconds."""
+    return Head(**await tree.find_head(services.pool, caller.id, id))
+
+
+@router.get("/messages/{message_id}/branch")
+async def measure_branch(
+    id: ConversationId, message: MessageId, services: CurrentServices, caller: Reader
+) -> BranchExtent:
+    """Tell how much goes when this message is deleted."""
+    extent = await tree.measure_branch(services.pool, caller.id, id, message)
+    return BranchExtent(messages=extent.messages, branches=extent.branches)
 
 
 @router.put("/active-leaf")
