@@ -19,6 +19,7 @@ class Exchange:
     method: str
     path: str
     headers: dict[str, str]
+    content: bytes
     body: Any
     _reader: asyncio.StreamReader
     _writer: asyncio.StreamWriter
@@ -140,7 +141,7 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> E
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Exchange(method, path, headers, json.loads(body or b"null"), reader, writer)
+    return Exchange(method, path, headers, body, json.loads(body or b"null"), reader, writer)
 
 
 async def _watch(exchange: Exchange) -> None:

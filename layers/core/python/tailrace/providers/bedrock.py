@@ -1,24 +1,29 @@
-"""Amazon Bedrock's Converse API, through boto3 in a thread of its own for each stream.
+"""Amazon Bedrock's Converse API, with boto3's credentials, endpoints and signature.
 
-boto3 finds the credentials (the function's role), signs and reads refusals; the frames of the
-event stream are decoded here. The event loop never waits for it, and leaving a stream shuts its
-socket. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+boto3 finds the credentials (the function's role) and the endpoint, and botocore signs; a stream is
+sent and read here, on the event loop, since boto3 builds a request at several times the cost and
+waits in a thread. boto3 lists models and counts tokens, off the event loop.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
 
 import asyncio
 import base64
 import re
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from urllib.parse import quote
 
+import aiohttp
 import boto3.session
 import msgspec
-import urllib3
 from botocore import UNSIGNED
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.eventstream import EventStreamBuffer, EventStreamMessage, ParserError
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,7 +36,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
-from urllib3.exceptions import NewConnectionError
+from yarl import URL
 
 from tailrace.providers.base import (
     Delta,
@@ -57,8 +62,15 @@ from tailrace.providers.claude import (
     thinking,
     version,
 )
-from tailrace.providers.http import classify, retry_after, without_key
-from tailrace.providers.threaded_call import Call, pools_of, send
+from tailrace.providers.http import (
+    HttpClient,
+    classify,
+    error_body,
+    message_in,
+    reads,
+    retry_after,
+    without_key,
+)
 from tailrace.settings import Capability, ProviderSettings
 
 T = TypeVar("T")
@@ -80,6 +92,10 @@ _DOCUMENTS = {
 }
 # Questions beside streams that are asked at the same time.
 _AT_ONCE = 4
+# Seconds before their end at which credentials are renewed.
+_RENEWED_BEFORE = 15 * 60
+# What names a service in a signature.
+_SIGNED_FOR = "bedrock"
 _CACHE_POINT = {"cachePoint": {"type": "default"}}
 
 _REASONS = {
@@ -114,35 +130,54 @@ _BY_NAME: dict[str, ErrorType] = {
 }
 
 
+class _Access(msgspec.Struct, frozen=True):
+    """Where and as whom a stream is asked for; without credentials, by the key of Bedrock's own."""
+
+    endpoint: str
+    region: str
+    credentials: Any
+
+
 class Bedrock:
     """Bedrock in a region, with the role's credentials or an API key of Bedrock's own."""
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         self._settings = settings
+        self._http = HttpClient(settings, self._refusal_of)
+        self._access: _Access | None = None
+        self._finding = asyncio.Lock()
+        self._boto3: boto3.session.Session | None = None
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
-        self._pools = pools_of(settings.connect_timeout)
         # Threads of our own: the event loop's, held by silence, would look up no names for others.
         self._threads = ThreadPoolExecutor(_AT_ONCE)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
-        arguments = {
-            **_conversation(request),
-            "modelId": request.model,
-            "inferenceConfig": {"maxTokens": request.max_output_tokens},
-        }
+        inference: dict[str, Any] = {"maxTokens": request.max_output_tokens}
         if (told := temperature(request)) is not None:
-            arguments["inferenceConfig"]["temperature"] = told
-        call = Call(self._pools)
-        threading.Thread(
-            target=call.run, args=(lambda: self._converse(call, arguments),), daemon=True
-        ).start()
-        try:
-            async for deltas in call.reads():
-                yield deltas
-        finally:
-            call.abandon()
+            inference["temperature"] = told
+        body = msgspec.json.encode({**_conversation(request), "inferenceConfig": inference})
+        access = await self._accessible()
+        model = quote(request.model, safe="-._~")
+        url = f"{access.endpoint}/model/{model}/converse-stream"
+        headers = self._signed(access, url, body) if access.credentials is not None else None
+        decoder = _EventDecoder()
+        async with self._http.open("POST", URL(url, encoded=True), body, headers) as response:
+            if not response.content_type.startswith("application/vnd.amazon.eventstream"):
+                raise ProviderError("protocol", f"the answer is {response.content_type}")
+            decoder.response_id = response.headers.get("x-amzn-requestid")
+            try:
+                async for data in reads(response):
+                    yield decoder.feed(data)
+                    if decoder.failure is not None:
+                        raise without_key(self._settings, decoder.failure)
+            except ProviderError as error:
+                # A connection that breaks after the end of an answer has not broken the answer.
+                if error.type != "incomplete" or not decoder.finished:
+                    raise
+        if not decoder.finished:
+            raise ProviderError("incomplete", "the stream ended without a stopReason")
 
     async def models(self) -> list[ModelInfo]:
         return await self._ask(self._list)
@@ -165,36 +200,59 @@ class Bedrock:
             raise
 
     async def close(self) -> None:
+        await self._http.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._pools.clear()
         for client in self._clients.values():
             client.close()
         self._clients.clear()
 
-    def _converse(self, call: Call, arguments: dict[str, Any]) -> None:
-        """Run one call in its thread, to the end."""
-        decoder = _EventDecoder()
-        with self._errors("connection"):
-            self._client("bedrock-runtime").converse_stream(**arguments)
-        response = call.response
-        if response is None:
-            raise ProviderError("protocol", "boto3 answered without a request")
-        decoder.response_id = response.headers.get("x-amzn-requestid")
-        kind = response.headers.get("content-type", "")
-        if not kind.startswith("application/vnd.amazon.eventstream"):
-            raise ProviderError("protocol", f"the answer is {kind or 'of no type'}")
+    async def _accessible(self) -> _Access:
+        access = self._access
+        if access is None or _soon_over(access.credentials):
+            async with self._finding:
+                access = self._access
+                if access is None or _soon_over(access.credentials):
+                    access = self._access = await self._ask(self._find_access)
+        return access
+
+    def _find_access(self) -> _Access:
+        """Find the endpoint and, but for a key, credentials that are good for a while."""
+        client = self._client("bedrock-runtime")
+        credentials = None
+        if self._settings.api_key is None:
+            credentials = self._session().get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            # Renews them, should they need it.
+            credentials.get_frozen_credentials()
+        return _Access(client.meta.endpoint_url, client.meta.region_name, credentials)
+
+    def _signed(self, access: _Access, url: str, body: bytes) -> dict[str, str]:
+        """Return the headers of a request that is signed.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+        """
+        request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
+        credentials = access.credentials.get_frozen_credentials()
+        SigV4Auth(credentials, _SIGNED_FOR, access.region).add_auth(request)
+        return dict(request.headers.items())
+
+    async def _refusal_of(self, response: aiohttp.ClientResponse) -> ProviderError:
+        """Read a response that is no 200; its kind is in a header.
+
+        https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+        """
+        body = await error_body(response)
+        name = response.headers.get("x-amzn-errortype", "").partition(":")[0]
         try:
-            with self._errors("incomplete"):
-                for data in response.stream():
-                    call.hand_over(decoder.feed(data))
-                    if decoder.failure is not None:
-                        raise self._failure(decoder.failure.type, decoder.failure.message)
-        except ProviderError as error:
-            # A connection that breaks after the end of an answer has not broken the answer.
-            if error.type != "incomplete" or not decoder.finished:
-                raise
-        if not decoder.finished:
-            raise ProviderError("incomplete", "the stream ended without a stopReason")
+            told = msgspec.json.decode(body)
+            if isinstance(told, dict):
+                # Some services of AWS write it large.
+                told = told.get("Message") or told
+            message = message_in(told)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            message = body.decode("utf-8", "replace")
+        return _refusal(response.status, name, message or response.reason or "", response.headers)
 
     def _list(self) -> list[ModelInfo]:
         """Return the models that answer by name, and those that answer through a profile."""
@@ -230,7 +288,7 @@ class Bedrock:
         limit = self._settings.first_chunk_timeout
 
         def run() -> T:
-            with self._errors("connection"):
+            with self._errors():
                 return question()
 
         try:
@@ -238,6 +296,11 @@ class Bedrock:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, run)
         except TimeoutError:
             raise ProviderError("timeout", f"no answer within {limit:g} s") from None
+
+    def _session(self) -> boto3.session.Session:
+        if self._boto3 is None:
+            self._boto3 = boto3.session.Session()
+        return self._boto3
 
     def _client(self, service: str) -> Any:
         """Return the client of a service; making one reads files, so it is done in a thread."""
@@ -248,7 +311,7 @@ class Bedrock:
 
     def _new_client(self, service: str) -> Any:
         settings, key = self._settings, self._settings.api_key
-        client = boto3.session.Session().client(
+        client = self._session().client(
             service,
             region_name=settings.region,
             endpoint_url=settings.base_url,
@@ -268,45 +331,53 @@ class Bedrock:
                 request.headers["authorization"] = bearer
 
             client.meta.events.register(f"request-created.{service}", add_key)
-        client.meta.events.register("before-send.bedrock-runtime.ConverseStream", send)
         return client
 
     @contextmanager
-    def _errors(self, broken: ErrorType) -> Iterator[None]:
-        """Turn the errors of boto3 and urllib3 into ours; `broken` is a lost connection."""
+    def _errors(self) -> Iterator[None]:
+        """Turn the errors of boto3 into ours."""
         try:
             yield
         except ClientError as error:
-            raise self._refusal(error) from None
+            told: dict[str, Any] = dict(error.response)
+            metadata, told = told.get("ResponseMetadata", {}), told.get("Error", {})
+            failure = _refusal(
+                metadata.get("HTTPStatusCode", 500),
+                told.get("Code", ""),
+                told.get("Message") or "",
+                metadata.get("HTTPHeaders", {}),
+            )
+            raise without_key(self._settings, failure) from None
         except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
             raise self._failure("authentication", str(error)) from None
-        except (EndpointConnectionError, NewConnectionError) as error:
+        except EndpointConnectionError as error:
             raise self._failure("connection", f"{type(error).__name__}: {error}") from None
-        except (ConnectTimeoutError, ReadTimeoutError, urllib3.exceptions.TimeoutError):
+        except (ConnectTimeoutError, ReadTimeoutError):
             limit = self._settings.connect_timeout
             raise ProviderError("timeout", f"no connection within {limit:g} s") from None
-        except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._failure(broken, f"{type(error).__name__}: {error}") from None
+        except (HTTPClientError, OSError) as error:
+            raise self._failure("connection", f"{type(error).__name__}: {error}") from None
         except BotoCoreError as error:
             raise self._failure("invalid_request", str(error)) from None
 
-    def _refusal(self, error: ClientError) -> ProviderError:
-        told: dict[str, Any] = dict(error.response)
-        name = told.get("Error", {}).get("Code", "")
-        message = told.get("Error", {}).get("Message") or ""
-        metadata = told.get("ResponseMetadata", {})
-        status = metadata.get("HTTPStatusCode", 500)
-        return self._failure(
-            _BY_NAME.get(name.lower()) or classify(status, message),
-            f"HTTP {status}: {name}: {message}",
-            retry_after(metadata.get("HTTPHeaders", {})),
-        )
+    def _failure(self, type: ErrorType, message: str) -> ProviderError:
+        """Return an error whose words do not show the key, should boto3 repeat it."""
+        return without_key(self._settings, ProviderError(type, message))
 
-    def _failure(
-        self, type: ErrorType, message: str, retry_after: float | None = None
-    ) -> ProviderError:
-        """Return an error whose words do not show the key, should the provider repeat it."""
-        return without_key(self._settings, ProviderError(type, message, retry_after=retry_after))
+
+def _refusal(status: int, name: str, message: str, headers: Mapping[str, str]) -> ProviderError:
+    return ProviderError(
+        _BY_NAME.get(name.lower()) or classify(status, message),
+        f"HTTP {status}: {name}: {message}",
+        retry_after=retry_after(headers),
+    )
+
+
+def _soon_over(credentials: Credentials | None) -> bool:
+    """Return whether credentials must be renewed, which may ask a server and wait for it."""
+    return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed(
+        _RENEWED_BEFORE
+    )
 
 
 def _conversation(request: ModelRequest) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Google's Gemini models, by API key or through Vertex AI.
 
-The official SDK knows the endpoints, the request types and Google's credentials; the wire of its
-answers is decoded here, since the SDK reads every chunk of it four times over. It calls no tools.
+A stream is asked for and read here: the official SDK builds a request and reads an answer at many
+times the cost. Google's own library finds and renews the credentials, and the SDK lists models and
+counts tokens (`gemini_sdk`, loaded when first asked). It calls no tools.
 
 https://ai.google.dev/api/generate-content
 """
@@ -10,16 +11,17 @@ import asyncio
 import base64
 import binascii
 import re
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
+import google.auth
 import msgspec
-from google import genai
+from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, TransportError
-from google.genai import errors, types
+from yarl import URL
 
 from tailrace.providers.base import (
     Delta,
@@ -28,7 +30,6 @@ from tailrace.providers.base import (
     ModelInfo,
     ModelRequest,
     PartMetadata,
-    PromptMessage,
     ProviderError,
     ReasoningDelta,
     ReasoningPart,
@@ -38,26 +39,20 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.files import not_taken, text_of
-from tailrace.providers.http import (
-    error_body,
-    error_of,
-    new_session,
-    not_reached,
-    reads,
-    without_key,
-)
+from tailrace.providers.http import HttpClient, error_body, error_of, reads, without_key
 from tailrace.providers.sse import EventDecoder
-from tailrace.settings import Capability, ProviderSettings
+from tailrace.settings import ProviderSettings
+
+if TYPE_CHECKING:
+    from tailrace.providers.gemini_sdk import Sdk
 
 _BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 _VERTEX_VERSION = "v1beta1"
-_STREAM_METHOD = ":streamGenerateContent"
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 # https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats
 _FILE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf"})
 
-# Of the models that generate content: those whose content is no answer in text.
-_NO_CHAT = re.compile(r"-tts|-image|-audio|-live|-robotics|-computer-use")
 # https://ai.google.dev/gemini-api/docs/thinking#levels-budgets
 _NO_THINKING = re.compile(r"gemini-(1|2\.0)|gemma|learnlm")
 _THINKS_BY_BUDGET = re.compile(r"gemini-2\.5")
@@ -87,147 +82,151 @@ class Gemini:
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
-        self._client: genai.Client | None = None
+        self._http = HttpClient(settings, refusal_of)
+        self._address = Address.of(settings)
+        self._credentials: Credentials | None = None
+        self._authorising = asyncio.Lock()
+        self._sdk: Sdk | None = None
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
         decoder = _ChunkDecoder()
-        response = await self._open(request)
-        try:
-            async for data in reads(response):
-                yield decoder.feed(data)
-                if decoder.failure is not None:
-                    raise without_key(self._settings, decoder.failure)
-        except ProviderError as error:
-            # A connection that breaks after the model has ended takes nothing from its answer.
-            if error.type != "incomplete" or not decoder.finished:
-                raise
-        finally:
-            response.close()
+        url, body, headers = self._address.stream(request.model), _body(request), await self._who()
+        async with self._http.open("POST", url, body, headers) as response:
+            try:
+                async for data in reads(response):
+                    yield decoder.feed(data)
+                    if decoder.failure is not None:
+                        raise without_key(self._settings, decoder.failure)
+            except ProviderError as error:
+                # A connection that breaks after the model has ended takes nothing from its answer.
+                if error.type != "incomplete" or not decoder.finished:
+                    raise
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a finish reason")
 
     async def models(self) -> list[ModelInfo]:
-        async with self._bounded() as client:
-            listing = [model async for model in await client.aio.models.list()]
-        return [_info(model) for model in listing if _chats(model)]
+        return await (await self._listing()).models()
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """Ask ``countTokens``; a system prompt is counted as a user's message by the Gemini API."""
-        contents = _contents(request)
-        config = None
-        if request.system and self._settings.project is not None:
-            config = types.CountTokensConfig(system_instruction=request.system)
-        elif request.system:
-            # Only Vertex counts a system instruction as such.
-            contents.insert(0, types.UserContent([types.Part(text=request.system)]))
-        async with self._bounded() as client:
-            count = await client.aio.models.count_tokens(
-                model=request.model, contents=contents, config=config
-            )
-        return count.total_tokens
+        return await (await self._listing()).count_tokens(
+            request.model, contents(request), request.system
+        )
 
     async def close(self) -> None:
-        session, self._session, self._client = self._session, None, None
-        if session is not None:
-            await session.close()
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
+        await self._http.close()
 
-    async def _open(self, request: ModelRequest) -> aiohttp.ClientResponse:
-        """Let the SDK send a request; return the response, which it has not read."""
-        contents, config = _contents(request), _config(request)
-        try:
-            stream = await self._genai().aio.models.generate_content_stream(
-                model=request.model, contents=contents, config=config
-            )
-            async for _ in stream:
-                break
-        except _Opened as opened:
-            return opened.response
-        except GoogleAuthError as error:
-            raise _without_credentials(error) from None
-        raise ProviderError("protocol", "the SDK asked for no stream")
+    async def _listing(self) -> "Sdk":
+        """Return the SDK's client, which takes long to load."""
+        # Its credentials are ours, so they are found first.
+        await self._who()
+        sdk = self._sdk
+        if sdk is None:
+            module = await asyncio.to_thread(import_module, "tailrace.providers.gemini_sdk")
+            # Another may have loaded it in the meantime.
+            sdk = self._sdk or module.Sdk(self._settings, self._address, self._credentials)
+            self._sdk = sdk
+        return sdk
 
-    @asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[genai.Client]:
-        """Bound a call that is no stream, and classify what the SDK makes of its answer."""
-        limit = self._settings.first_chunk_timeout
-        try:
-            async with asyncio.timeout(limit):
-                yield self._genai()
-        except TimeoutError:
-            raise ProviderError("timeout", f"no answer within {limit:g} s") from None
-        except GoogleAuthError as error:
-            raise _without_credentials(error) from None
-        except aiohttp.ClientError as error:
-            raise not_reached(self._settings, error) from None
-        except (ValueError, errors.APIError) as error:
-            raise ProviderError("protocol", f"{type(error).__name__}: {error}") from None
+    async def _who(self) -> dict[str, str]:
+        """Return the headers that prove who asks.
 
-    def _genai(self) -> genai.Client:
-        if self._client is None:
-            settings = self._settings
-            if settings.api_key is None and settings.project is None:
-                raise ProviderError("authentication", "neither api_key nor project is set")
-            self._session = new_session(settings, middlewares=(self._take,))
-            if settings.project is not None:
-                location = settings.location or "global"
-                base_url, version = settings.base_url or _vertex_url(location), _VERTEX_VERSION
-                identity: dict[str, Any] = {"project": settings.project, "location": location}
-            else:
-                assert settings.api_key is not None
-                base_url, version = settings.base_url or _BASE_URL, "v1beta"
-                identity = {"api_key": settings.api_key.get_secret_value()}
-            root, _, last = base_url.rstrip("/").rpartition("/")
-            if re.fullmatch(r"v\d\w*", last):
-                base_url, version = root, last
-            # One for all: the SDK would load the authorities for each of its transports anew.
-            tls = ssl.create_default_context()
-            # All of it is told, so that the environment has no say.
-            self._client = genai.Client(
-                vertexai=settings.project is not None,
-                http_options=types.HttpOptions(
-                    base_url=base_url,
-                    api_version=version,
-                    aiohttp_client=self._session,
-                    client_args={"verify": tls},
-                    async_client_args={"verify": tls, "ssl": tls},
-                ),
-                **identity,
-            )
-        return self._client
-
-    async def _take(
-        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Send what the SDK built; classify failures, and take streams from the SDK unread.
-
-        The SDK follows redirects with its key and tries again after a failure: neither is reached
-        when this raises.
+        Raises
+        ------
+        ProviderError
+            ``authentication`` when there are no credentials, ``connection`` when they could not be
+            renewed.
         """
+        settings = self._settings
+        if settings.project is None:
+            if settings.api_key is None:
+                raise ProviderError("authentication", "neither api_key nor project is set")
+            return {"x-goog-api-key": settings.api_key.get_secret_value()}
         try:
-            response = await send(request)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise not_reached(self._settings, error) from None
-        if response.status != 200:
-            try:
-                body = await error_body(response)
-            finally:
-                response.close()
-            error = error_of(response.status, response.headers, body, response.reason or "")
-            raise without_key(self._settings, _with_details(error, body))
-        if request.url.path.endswith(_STREAM_METHOD):
-            raise _Opened(response)
-        return response
+            async with self._authorising:
+                credentials = self._credentials
+                if credentials is None:
+                    found: tuple[Credentials, Any] = await asyncio.to_thread(
+                        google.auth.default, scopes=_SCOPES
+                    )
+                    credentials = self._credentials = found[0]
+                if not credentials.valid:
+                    await asyncio.to_thread(_renew, credentials)
+        except GoogleAuthError as error:
+            raise without_credentials(error) from None
+        headers = {"authorization": f"Bearer {credentials.token}"}
+        # Who pays, where the credentials say so.
+        if payer := getattr(credentials, "quota_project_id", None):
+            headers["x-goog-user-project"] = payer
+        return headers
 
 
-class _Opened(Exception):
-    """Carries the response of a stream out of the SDK."""
+class Address(msgspec.Struct, frozen=True):
+    """Where an API is.
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.response = response
+    Attributes
+    ----------
+    root, version
+        The base URL without its version, and the version.
+    parent
+        What comes before the name of a model: the project and location of Vertex, or nothing.
+    """
+
+    root: str
+    version: str
+    parent: str
+
+    @classmethod
+    def of(cls, settings: ProviderSettings) -> "Address":
+        if settings.project is not None:
+            location = settings.location or "global"
+            base_url, version = settings.base_url or _vertex_url(location), _VERTEX_VERSION
+            parent = f"projects/{settings.project}/locations/{location}/"
+        else:
+            base_url, version, parent = settings.base_url or _BASE_URL, "v1beta", ""
+        base_url = base_url.rstrip("/")
+        root, _, last = base_url.rpartition("/")
+        if re.fullmatch(r"v\d\w*", last):
+            return cls(root, last, parent)
+        return cls(base_url, version, parent)
+
+    def stream(self, model: str) -> URL:
+        """Return the URL that streams a model's answer.
+
+        https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/streamGenerateContent
+        """
+        if not self.parent:
+            path = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
+        elif model.startswith("projects/"):
+            path = model
+        elif model.startswith(("publishers/", "models/")):
+            path = self.parent + model
+        else:
+            publisher, _, name = model.rpartition("/")
+            path = f"{self.parent}publishers/{publisher or 'google'}/models/{name}"
+        path = f"{self.version}/{quote(path)}:streamGenerateContent?alt=sse"
+        return URL(f"{self.root}/{path}", encoded=True)
 
 
-def _without_credentials(error: GoogleAuthError) -> ProviderError:
+def _renew(credentials: Credentials) -> None:
+    # Google's transport; few ever need it.
+    from google.auth.transport.requests import Request
+
+    credentials.refresh(Request())
+
+
+async def refusal_of(response: aiohttp.ClientResponse) -> ProviderError:
+    """Read a response that is no 200, and return the error it stands for."""
+    body = await error_body(response)
+    error = error_of(response.status, response.headers, body, response.reason or "")
+    return _with_details(error, body)
+
+
+def without_credentials(error: GoogleAuthError) -> ProviderError:
+    """Return what it is that Google's library has no token."""
     words = f"{type(error).__name__}: {error}"
     return ProviderError(
         "connection" if isinstance(error, TransportError) else "authentication", words
@@ -243,51 +242,59 @@ def _vertex_url(location: str) -> str:
     return f"https://{location}-aiplatform.googleapis.com"
 
 
-def _contents(request: ModelRequest) -> list[Any]:
-    contents: list[Any] = []
+def _body(request: ModelRequest) -> dict[str, Any]:
+    config: dict[str, Any] = {"maxOutputTokens": request.max_output_tokens}
+    if request.temperature is not None:
+        config["temperature"] = request.temperature
+    thinking = _thinking(request)
+    if thinking is not None:
+        config["thinkingConfig"] = thinking
+    body: dict[str, Any] = {"contents": contents(request), "generationConfig": config}
+    if request.system:
+        body["systemInstruction"] = {"parts": [{"text": request.system}]}
+    return body
+
+
+def contents(request: ModelRequest) -> list[dict[str, Any]]:
+    """Return the messages as ``Content``, whose data are bytes.
+
+    https://ai.google.dev/api/caching#Content
+    """
+    said: list[dict[str, Any]] = []
     for message in request.messages:
         parts = [part for part in map(_part, message.parts) if part is not None]
         if parts:
-            contents.append(_content_of(message)(parts))
-    return contents
+            said.append({"role": "user" if message.role == "user" else "model", "parts": parts})
+    return said
 
 
-def _content_of(message: PromptMessage) -> type[types.UserContent] | type[types.ModelContent]:
-    return types.UserContent if message.role == "user" else types.ModelContent
-
-
-def _part(part: TextPart | ReasoningPart | FilePart) -> types.Part | None:
+def _part(part: TextPart | ReasoningPart | FilePart) -> dict[str, Any] | None:
     if isinstance(part, FilePart):
         if part.media_type in _FILE_TYPES:
-            return types.Part(inline_data=types.Blob(data=part.data, mime_type=part.media_type))
+            return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
         if part.media_type.startswith("text/"):
-            return types.Part(text=text_of(part))
+            return {"text": text_of(part)}
         raise not_taken(part)
-    metadata = (part.provider_metadata or {}).get("google", {})
-    signature = None
-    try:
-        if "thoughtSignature" in metadata:
-            signature = base64.b64decode(metadata["thoughtSignature"], validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        signature = None
+    signature = _signature(part)
     if isinstance(part, ReasoningPart):
         if signature is None:
             return None
-        return types.Part(text=part.text, thought=True, thought_signature=signature)
-    return types.Part(text=part.text, thought_signature=signature)
+        return {"text": part.text, "thought": True, "thoughtSignature": signature}
+    if signature is None:
+        return {"text": part.text}
+    return {"text": part.text, "thoughtSignature": signature}
 
 
-def _config(request: ModelRequest) -> types.GenerateContentConfig:
-    return types.GenerateContentConfig(
-        system_instruction=request.system or None,
-        max_output_tokens=request.max_output_tokens,
-        temperature=request.temperature,
-        thinking_config=_thinking(request),
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-    )
+def _signature(part: TextPart | ReasoningPart) -> bytes | None:
+    metadata = (part.provider_metadata or {}).get("google", {})
+    # A guest's browser may send anything.
+    try:
+        return base64.b64decode(metadata["thoughtSignature"], validate=True)
+    except (KeyError, binascii.Error, TypeError, ValueError):
+        return None
 
 
-def _thinking(request: ModelRequest) -> types.ThinkingConfig | None:
+def _thinking(request: ModelRequest) -> dict[str, Any] | None:
     effort, model = request.reasoning_effort, request.model
     if effort is None or _NO_THINKING.search(model):
         return None
@@ -297,42 +304,11 @@ def _thinking(request: ModelRequest) -> types.ThinkingConfig | None:
         budget = min(_BUDGETS[effort], request.max_output_tokens // 2)
         if pro:
             budget = max(budget, _LEAST_BUDGET_OF_PRO)
-        return types.ThinkingConfig(thinking_budget=budget, include_thoughts=effort != "none")
+        return {"thinkingBudget": budget, "includeThoughts": effort != "none"}
     if effort == "none":
         # Their thinking cannot be turned off.
-        level = types.ThinkingLevel.LOW if pro else types.ThinkingLevel.MINIMAL
-        return types.ThinkingConfig(thinking_level=level, include_thoughts=False)
-    return types.ThinkingConfig(
-        thinking_level=types.ThinkingLevel(effort.upper()), include_thoughts=True
-    )
-
-
-def _chats(model: types.Model) -> bool:
-    name = _name(model)
-    if _NO_CHAT.search(name):
-        return False
-    # Vertex does not tell the actions of its publishers' models.
-    if model.supported_actions is None:
-        return name.startswith("gemini-") and "embedding" not in name
-    return "generateContent" in model.supported_actions
-
-
-def _name(model: types.Model) -> str:
-    return (model.name or "").rpartition("/")[2]
-
-
-def _info(model: types.Model) -> ModelInfo:
-    name = _name(model)
-    capabilities: set[Capability] = {"reasoning"} if model.thinking else set()
-    if name.startswith("gemini-"):
-        capabilities |= {"vision", "documents", "tools"}
-    return ModelInfo(
-        name=name,
-        display_name=model.display_name,
-        context_window=model.input_token_limit,
-        output_limit=model.output_token_limit,
-        capabilities=frozenset(capabilities),
-    )
+        return {"thinkingLevel": "LOW" if pro else "MINIMAL", "includeThoughts": False}
+    return {"thinkingLevel": effort.upper(), "includeThoughts": True}
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False):

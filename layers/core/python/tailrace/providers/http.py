@@ -7,13 +7,21 @@ does not bound the waits of a stream: whoever reads the stream does.
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from tailrace.providers.base import ErrorType, ProviderError
 from tailrace.settings import ProviderSettings
@@ -48,15 +56,30 @@ _BY_STATUS: dict[int, ErrorType] = {
 
 
 class HttpClient:
-    """Connections to one provider, with its key as a bearer token."""
+    """Connections to one provider, with its key as a bearer token.
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    Parameters
+    ----------
+    refusal
+        Reads a response that is no 200, and returns the error it stands for.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        refusal: Callable[[aiohttp.ClientResponse], Awaitable[ProviderError]] | None = None,
+    ) -> None:
         self._settings = settings
+        self._refusal = refusal or refusal_of
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def open(
-        self, method: str, url: str, body: Any = None
+        self,
+        method: str,
+        url: str | URL,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request; yield the response of one that was accepted.
 
@@ -65,29 +88,35 @@ class HttpClient:
         Parameters
         ----------
         body
-            Anything `msgspec.json` encodes.
+            JSON as bytes, or anything `msgspec.json` encodes.
+        headers
+            What proves who asks, in the place of the bearer token.
 
         Raises
         ------
         ProviderError
-            ``connection``, ``timeout`` (to connect), or what `error_of` makes of a status
+            ``connection``, ``timeout`` (to connect), or what `refusal` makes of a status
             other than 200.
         """
-        data = msgspec.json.encode(body) if body is not None else None
+        data = body
+        if body is not None and not isinstance(body, bytes):
+            data = msgspec.json.encode(body)
+        if headers is None:
+            headers = self._bearer()
         try:
             try:
-                response = await self._send(method, url, data)
+                response = await self._send(method, url, data, headers)
             except aiohttp.ClientConnectorError:
                 raise
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
                 # A kept connection that its server had closed: llama.cpp says that it keeps one
                 # and closes it after every stream.
-                response = await self._send(method, url, data)
+                response = await self._send(method, url, data, headers)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise not_reached(self._settings, error) from None
         try:
             if response.status != 200:
-                raise self.without_key(await refusal_of(response))
+                raise self.without_key(await self._refusal(response))
             yield response
         finally:
             response.close()
@@ -115,9 +144,13 @@ class HttpClient:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProviderError("protocol", f"{method} {url}: {error}") from None
 
-    async def _send(self, method: str, url: str, data: bytes | None) -> aiohttp.ClientResponse:
+    async def _send(
+        self, method: str, url: str | URL, data: bytes | None, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         # A redirect would carry the key to an address nobody configured.
-        return await self._client().request(method, url, data=data, allow_redirects=False)
+        return await self._client().request(
+            method, url, data=data, headers=headers, allow_redirects=False
+        )
 
     def without_key(self, error: ProviderError) -> ProviderError:
         """Return the error, its words not showing the key, should the provider repeat it."""
@@ -131,11 +164,12 @@ class HttpClient:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            headers = {"content-type": "application/json"}
-            if self._settings.api_key is not None:
-                headers["authorization"] = f"Bearer {self._settings.api_key.get_secret_value()}"
-            self._session = new_session(self._settings, headers)
+            self._session = new_session(self._settings, {"content-type": "application/json"})
         return self._session
+
+    def _bearer(self) -> dict[str, str]:
+        key = self._settings.api_key
+        return {"authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
 
 
 class _Connector(aiohttp.TCPConnector):
