@@ -296,6 +296,27 @@ async def test_frames_cut_anywhere_are_put_together(provider, model_server) -> N
     assert (await _collect(provider))[1:] == [TextDelta("grüß"), Finish("stop")]
 
 
+@pytest.mark.parametrize("place", [2, 9, 20, -6, -1])
+async def test_a_frame_that_was_damaged_ends_the_answer_after_what_came_before(
+    provider, model_server, place
+) -> None:
+    damaged = bytearray(_text("two"))
+    damaged[place] ^= 1
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(HEAD + _chunk(_text("one") + damaged + END) + b"0\r\n\r\n")
+
+    model_server.script = script
+    told: list[Delta] = []
+
+    with pytest.raises(ProviderError) as caught:
+        async for deltas in provider.stream(HI):
+            told += deltas
+
+    assert caught.value.type == "protocol"
+    assert told == [TextDelta("one")]
+
+
 async def test_counting_that_is_refused_is_no_count(provider, model_server) -> None:
     refusals = iter(["ValidationException", "AccessDeniedException", "ThrottlingException"])
     statuses = {"ValidationException": 400, "AccessDeniedException": 403}
