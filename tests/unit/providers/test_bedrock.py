@@ -309,9 +309,12 @@ async def test_a_frame_that_was_damaged_ends_the_answer_after_what_came_before(
     model_server.script = script
     told: list[Delta] = []
 
-    with pytest.raises(ProviderError) as caught:
+    async def read() -> None:
         async for deltas in provider.stream(HI):
-            told += deltas
+            told.extend(deltas)
+
+    with pytest.raises(ProviderError) as caught:
+        await read()
 
     assert caught.value.type == "protocol"
     assert told == [TextDelta("one")]
