@@ -1,7 +1,8 @@
 /**
  * A guest's conversations, in localStorage: one key for the list, one for each branch, so that
  * saving an answer never rewrites the others. Written by `session.ts`, listed by the sidebar.
- * Never leaves this browser; a signed-in user's conversations never come here.
+ * Leaves this browser only for the account that its guest signs in to (`features/auth/guest-import`);
+ * a signed-in user's conversations never come here.
  */
 import { createStore } from "@/lib/store";
 import { type ChatMessage, filesOf, withoutFileData } from "./messages";
@@ -12,6 +13,8 @@ export interface GuestConversation {
   model: string | null;
   created_at: string;
   updated_at: string;
+  /** Why an account did not take it over, until something is said in it again. */
+  refused?: string;
 }
 
 const LIST = "tailrace.guest.conversations";
@@ -73,8 +76,26 @@ export function saveGuestConversation(
 }
 
 export function renameGuestConversation(id: string, title: string): void {
+  changeListed(id, { title });
+}
+
+/** Notes that an account did not take a conversation over, so that it is not offered every time. */
+export function noteRefusal(id: string, reason: string): void {
+  changeListed(id, { refused: reason });
+}
+
+/** Forgets a conversation that is kept elsewhere now, unless it is not what was read any more. */
+export function forgetGuestConversation(id: string, read: ChatMessage[]): void {
+  if (JSON.stringify(readGuestMessages(id)) !== JSON.stringify(read)) return;
+  const next = readList().filter((conversation) => conversation.id !== id);
+  localStorage.removeItem(BRANCH + id);
+  write(LIST, next, next);
+  guestConversations.set(next);
+}
+
+function changeListed(id: string, change: Partial<GuestConversation>): void {
   const next = readList().map((conversation) =>
-    conversation.id === id ? { ...conversation, title } : conversation,
+    conversation.id === id ? { ...conversation, ...change } : conversation,
   );
   write(LIST, next, next);
   guestConversations.set(next);

@@ -12,6 +12,9 @@ import { type Draft, Session, type SessionHooks } from "./session";
 
 const sessions = new Map<string, Session>();
 
+/** How many turns ended so far. */
+const turns = createStore(0);
+
 /** Id that the next new conversation will have. */
 export const draftId = createStore(newId());
 
@@ -31,6 +34,7 @@ const hooks: SessionHooks = {
     );
   },
   onSettled: (id, lost) => {
+    turns.set(turns.get() + 1);
     void queryClient.invalidateQueries({ queryKey: keys.conversations });
     void queryClient.invalidateQueries({ queryKey: keys.me });
     void queryClient.invalidateQueries({
@@ -66,10 +70,44 @@ export function forgetSessions(): void {
   draftId.set(newId());
 }
 
+/** What is written and not sent, and where. */
+export interface UnsentDraft extends Draft {
+  conversation_id: string;
+}
+
 /** What is written and not sent; it outlives signing in, which a refused message asks for. */
-export function unsentDraft(): Draft | null {
-  const drafts = [...sessions.values()].map((session) => session.unsentDraft);
-  return drafts.find(({ text, attachments }) => text !== "" || attachments.length > 0) ?? null;
+export function unsentDraft(): UnsentDraft | null {
+  for (const [conversation_id, { unsentDraft: draft }] of sessions) {
+    if (draft.text !== "" || draft.attachments.length > 0) return { ...draft, conversation_id };
+  }
+  return null;
+}
+
+/**
+ * Waits for the answers under way. Those that have not ended when `patience` ends are cut: what
+ * there is of them stays. A guest's conversations are whole in this browser's storage then.
+ */
+export async function settleSessions(patience: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      const is_busy = [...sessions.values()].some((session) => session.busy);
+      if (is_busy && !patience.aborted) return;
+      unsubscribe();
+      patience.removeEventListener("abort", look);
+      resolve();
+    };
+    const unsubscribe = turns.subscribe(look);
+    patience.addEventListener("abort", look);
+    look();
+  });
+  const busy = [...sessions.values()].filter((session) => session.busy);
+  await Promise.all(busy.map((session) => session.chat.stop()));
+  persistAll();
+}
+
+/** Asks the server to stop every answer under way. */
+export async function stopSessions(): Promise<void> {
+  await Promise.all([...sessions.values()].map((session) => session.stop()));
 }
 
 function persistAll(): void {
