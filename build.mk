@@ -29,17 +29,19 @@ build-CoreLayer: $(lambda-lists)/core.txt
 	@cp -R layers/core/python/tailrace $(ARTIFACTS_DIR)/python
 	$(call lambda-finish,core layer)
 
-build-ChatFunction: $(lambda-lists)/providers.txt
+build-ChatFunction: $(lambda-lists)/providers.txt $(lambda-lists)/attachments.txt
 	$(call lambda-function,chat)
 
 # Its catalogue asks providers, and tells prices.
-build-ApiFunction: $(lambda-lists)/api.txt $(lambda-lists)/pricing.txt $(lambda-lists)/providers.txt
+build-ApiFunction: $(lambda-lists)/api.txt $(lambda-lists)/attachments.txt \
+		$(lambda-lists)/pricing.txt $(lambda-lists)/providers.txt
 	$(call lambda-function,api)
 
-build-IngestFunction: $(lambda-lists)/pricing.txt
+build-IngestFunction: $(lambda-lists)/pricing.txt $(lambda-lists)/powertools.txt \
+	$(lambda-lists)/sqs.txt
 	$(call lambda-function,ingest)
 
-build-MaintainFunction: $(lambda-lists)/mail.txt
+build-MaintainFunction: $(lambda-lists)/mail.txt $(lambda-lists)/powertools.txt
 	$(call lambda-function,maintain)
 
 build-MigrateFunction:
