@@ -1,6 +1,7 @@
 /** TanStack Query's cache, one for the page, and its keys, so that nobody spells one twice. */
-import { QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { isFinal } from "./api";
+import { ProblemError } from "./problem";
 
 export const keys = {
   me: ["me"] as const,
@@ -11,7 +12,15 @@ export const keys = {
   calls: (range: string) => ["calls", range] as const,
 };
 
+/** A session that was ended elsewhere shows by the first answer that asks to sign in. */
+function onError(error: unknown): void {
+  if (!(error instanceof ProblemError) || error.status !== 401) return;
+  void queryClient.invalidateQueries({ queryKey: keys.me });
+}
+
 export const queryClient = new QueryClient({
+  queryCache: new QueryCache({ onError }),
+  mutationCache: new MutationCache({ onError }),
   defaultOptions: {
     queries: {
       retry: (failures, error) => failures < 3 && !isFinal(error),

@@ -1,4 +1,5 @@
 /** The foot of the sidebar: who is here, what a guest has left, the theme, signing in and out. */
+import { Link } from "@tanstack/react-router";
 import {
   ChevronsUpDownIcon,
   LogInIcon,
@@ -6,7 +7,9 @@ import {
   MonitorIcon,
   MoonIcon,
   SunIcon,
+  UserRoundCogIcon,
   UserRoundIcon,
+  UsersRoundIcon,
 } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "@/components/ui/button";
@@ -58,6 +61,22 @@ export function Account() {
           {me.role === "admin" && <DropdownMenuLabel>Administrator</DropdownMenuLabel>}
           <ThemeChoice />
           <DropdownMenuSeparator />
+          {is_user && (
+            <DropdownMenuItem asChild>
+              <Link to="/account">
+                <UserRoundCogIcon />
+                Account
+              </Link>
+            </DropdownMenuItem>
+          )}
+          {me.role === "admin" && (
+            <DropdownMenuItem asChild>
+              <Link to="/admin">
+                <UsersRoundIcon />
+                Users
+              </Link>
+            </DropdownMenuItem>
+          )}
           {is_user ? (
             <DropdownMenuItem onSelect={() => sign_out.mutate()}>
               <LogOutIcon />

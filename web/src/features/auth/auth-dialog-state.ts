@@ -1,7 +1,7 @@
 /** Whether the sign-in dialog is open, and on which side. Any part of the page may open it. */
 import { createStore } from "@/lib/store";
 
-export type AuthMode = "login" | "register";
+export type AuthMode = "login" | "register" | "forgot";
 
 export const authDialog = createStore<AuthMode | null>(null);
 

@@ -1,0 +1,65 @@
+/** A change of password. Every other session ends with it. */
+import { useMutation } from "@tanstack/react-query";
+import type { FormEvent } from "react";
+import { Notice } from "@/components/ui/notice";
+import { Field, FormProblem, PASSWORD_HINT, SubmitButton } from "@/features/auth/form";
+import { fieldErrors } from "@/lib/problem";
+import { queryClient } from "@/lib/query-client";
+import { accountApi, accountKeys } from "./api";
+import { Section } from "./section";
+
+const FIELDS = ["current_password", "new_password"] as const;
+
+export function PasswordSection({ email }: { email: string }) {
+  const change = useMutation({
+    mutationFn: accountApi.changePassword,
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: accountKeys.sessions }),
+  });
+  const { fields, rest } = change.isError
+    ? fieldErrors(change.error, FIELDS)
+    : { fields: {}, rest: null };
+
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const entered = new FormData(form);
+    change.mutate(
+      {
+        current_password: String(entered.get("current_password")),
+        new_password: String(entered.get("new_password")),
+      },
+      { onSuccess: () => form.reset() },
+    );
+  };
+
+  return (
+    <Section title="Password" about="Changing it signs you out everywhere else.">
+      <form className="max-w-sm space-y-4" onSubmit={submit} noValidate>
+        <FormProblem error={change.error} detail={rest} />
+        {change.isSuccess && <Notice role="status">Your password is changed.</Notice>}
+        {/* Tells a password manager whose passwords these are. */}
+        <input type="hidden" name="username" autoComplete="username" value={email} readOnly />
+        <Field
+          name="current_password"
+          label="Current password"
+          type="password"
+          autoComplete="current-password"
+          required
+          error={fields.current_password}
+        />
+        <Field
+          name="new_password"
+          label="New password"
+          type="password"
+          autoComplete="new-password"
+          required
+          error={fields.new_password}
+          hint={PASSWORD_HINT}
+        />
+        <SubmitButton variant="secondary" pending={change.isPending} error={change.error}>
+          Change the password
+        </SubmitButton>
+      </form>
+    </Section>
+  );
+}

@@ -1,0 +1,62 @@
+/** The page of a reset link keeps its token to itself. */
+import { QueryClientProvider } from "@tanstack/react-query";
+import {
+  createMemoryHistory,
+  createRootRoute,
+  createRoute,
+  createRouter,
+  RouterProvider,
+} from "@tanstack/react-router";
+import { render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, it } from "vitest";
+import { queryClient } from "@/lib/query-client";
+import { serve } from "@/test/streams";
+import { ResetPage } from "./reset-page";
+
+const GUEST = { kind: "guest", id: "g", email: null, role: null };
+
+async function open(address: string) {
+  const root = createRootRoute();
+  const page = createRoute({
+    getParentRoute: () => root,
+    path: "/reset-password",
+    component: ResetPage,
+  });
+  const history = createMemoryHistory({ initialEntries: [address] });
+  const router = createRouter({ routeTree: root.addChildren([page]), history });
+  render(
+    <QueryClientProvider client={queryClient}>
+      <RouterProvider router={router as never} />
+    </QueryClientProvider>,
+  );
+  await screen.findByRole("heading", { name: "Choose a new password" });
+  return router;
+}
+
+it("takes the token out of the address, and sends it in the body alone", async () => {
+  const sent = serve(
+    Response.json(GUEST),
+    new Response(null, { status: 204 }),
+    Response.json(GUEST),
+  );
+  const router = await open("/reset-password#token=s3cret");
+  await expect.poll(() => router.state.location.href).toBe("/reset-password");
+
+  await userEvent.type(screen.getByLabelText("New password"), "correct horse battery");
+  await userEvent.click(screen.getByRole("button", { name: "Change the password" }));
+
+  await screen.findByText(/Your password is changed/);
+  const confirm = sent.find(({ method }) => method === "POST");
+  expect(confirm).toMatchObject({
+    url: "/api/auth/password-reset/confirm",
+    body: { token: "s3cret", password: "correct horse battery" },
+  });
+  expect(sent.map(({ url }) => url).join()).not.toContain("s3cret");
+});
+
+it("says what to do without a token", async () => {
+  await open("/reset-password");
+  expect(screen.getByRole("alert").textContent).toMatch(/opened by the link in a mail/);
+  screen.getByRole("button", { name: "Ask for a link" });
+});
