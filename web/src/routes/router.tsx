@@ -8,10 +8,10 @@ import {
 import { ChatPage } from "@/features/chat/chat-page";
 import { DEFAULT_RANGE, isRange, type Range } from "@/features/numbers/range";
 import { NotFound, RouteError } from "./fallbacks";
-import { Shell } from "./shell";
+import { Root } from "./root";
 
 const root = createRootRoute({
-  component: Shell,
+  component: Root,
   notFoundComponent: NotFound,
   errorComponent: RouteError,
 });
@@ -29,13 +29,47 @@ const numbers = createRoute({
   component: lazyRouteComponent(() => import("@/features/numbers/numbers-page"), "NumbersPage"),
 });
 
+const shared = createRoute({
+  getParentRoute: () => root,
+  path: "/shared/$token",
+  staticData: { bare: true },
+  component: lazyRouteComponent(() => import("@/features/sharing/shared-page"), "SharedPage"),
+});
+
+const account = createRoute({
+  getParentRoute: () => root,
+  path: "/account",
+  component: lazyRouteComponent(() => import("@/features/account/account-page"), "AccountPage"),
+});
+const admin = createRoute({
+  getParentRoute: () => root,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("@/features/admin/admin-page"), "AdminPage"),
+});
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/reset-password",
+  component: lazyRouteComponent(() => import("@/features/auth/reset-page"), "ResetPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([chat.addChildren([newChat, conversation]), numbers]),
+  routeTree: root.addChildren([
+    chat.addChildren([newChat, conversation]),
+    numbers,
+    shared,
+    account,
+    admin,
+    resetPassword,
+  ]),
   defaultPreload: "intent",
 });
 
 declare module "@tanstack/react-router" {
   interface Register {
     router: typeof router;
+  }
+  interface StaticDataRouteOption {
+    /** Stands alone, without the frame of the other pages. */
+    bare?: boolean;
   }
 }

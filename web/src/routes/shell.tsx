@@ -3,13 +3,18 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { ActivityIcon, MenuIcon, SquarePenIcon } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { Logo } from "@/components/logo";
+import { Toaster } from "@/components/toaster";
 import { Button } from "@/components/ui/button";
 import { Sheet, SheetContent, SheetDescription, SheetTitle } from "@/components/ui/sheet";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { Account } from "@/features/auth/account";
 import { authDialog } from "@/features/auth/auth-dialog-state";
+import { PeopleNotices } from "@/features/auth/notices";
 import { ConversationList } from "@/features/chat/conversation-list";
+import { overlay } from "@/features/conversations/overlay-state";
+import { ConversationOverlays } from "@/features/conversations/overlays";
 import { DEFAULT_RANGE } from "@/features/numbers/range";
+import { SearchButton } from "@/features/search/search-button";
 import { useStore } from "@/lib/store";
 
 const AuthDialog = lazy(async () => ({
@@ -19,10 +24,11 @@ const AuthDialog = lazy(async () => ({
 export function Shell() {
   const [menuOpen, setMenuOpen] = useState(false);
   const auth = useStore(authDialog);
+  const dialog = useStore(overlay);
   const path = useRouterState({ select: (state) => state.location.pathname });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: having gone somewhere closes the menu.
-  useEffect(() => setMenuOpen(false), [path, auth]);
+  useEffect(() => setMenuOpen(false), [path, auth, dialog]);
 
   return (
     <TooltipProvider delayDuration={400}>
@@ -50,6 +56,7 @@ export function Shell() {
               </Link>
             </Button>
           </header>
+          <PeopleNotices />
           <main className="min-h-0 flex-1">
             <Outlet />
           </main>
@@ -69,6 +76,8 @@ export function Shell() {
           <AuthDialog />
         </Suspense>
       )}
+      <ConversationOverlays />
+      <Toaster />
     </TooltipProvider>
   );
 }
@@ -90,6 +99,7 @@ function Sidebar() {
             New chat
           </Link>
         </Button>
+        <SearchButton className={NAVIGATION} />
         <Button variant="ghost" className={NAVIGATION} asChild>
           <Link
             to="/numbers"

@@ -1,0 +1,110 @@
+/** What can be done to one conversation of the list. */
+import {
+  ArchiveIcon,
+  ArchiveRestoreIcon,
+  BracesIcon,
+  EllipsisIcon,
+  FileTextIcon,
+  PencilIcon,
+  PinIcon,
+  PinOffIcon,
+  Share2Icon,
+  TagIcon,
+  Trash2Icon,
+} from "lucide-react";
+import { useRef } from "react";
+import { Button } from "@/components/ui/button";
+import {
+  DropdownMenu,
+  DropdownMenuContent,
+  DropdownMenuItem,
+  DropdownMenuSeparator,
+  DropdownMenuTrigger,
+} from "@/components/ui/dropdown-menu";
+import type { ConversationItem } from "@/lib/api";
+import { archive, arrange, tellFailure } from "./actions";
+import { overlay } from "./overlay-state";
+
+interface ConversationMenuProps {
+  item: ConversationItem;
+  onRename: () => void;
+  onDelete: () => void;
+}
+
+export function ConversationMenu({ item, onRename, onDelete }: ConversationMenuProps) {
+  const renames = useRef(false);
+  const PinToggle = item.pinned ? PinOffIcon : PinIcon;
+  const ArchiveToggle = item.archived ? ArchiveRestoreIcon : ArchiveIcon;
+  return (
+    <DropdownMenu modal={false}>
+      <DropdownMenuTrigger asChild>
+        <Button
+          variant="ghost"
+          size="icon-xs"
+          aria-label={`Options of ${item.title}`}
+          className="absolute top-0.5 right-1 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100"
+        >
+          <EllipsisIcon />
+        </Button>
+      </DropdownMenuTrigger>
+      <DropdownMenuContent
+        align="start"
+        onCloseAutoFocus={(event) => {
+          // The focus is the title's now.
+          if (renames.current) event.preventDefault();
+          renames.current = false;
+        }}
+      >
+        <DropdownMenuItem
+          onSelect={() => {
+            renames.current = true;
+            onRename();
+          }}
+        >
+          <PencilIcon />
+          Rename
+        </DropdownMenuItem>
+        <DropdownMenuItem
+          onSelect={() => {
+            arrange(item, { pinned: !item.pinned }).catch(
+              tellFailure("It could not be pinned or unpinned."),
+            );
+          }}
+        >
+          <PinToggle />
+          {item.pinned ? "Unpin" : "Pin"}
+        </DropdownMenuItem>
+        <DropdownMenuItem onSelect={() => overlay.set({ kind: "tags", conversation: item })}>
+          <TagIcon />
+          Tags…
+        </DropdownMenuItem>
+        <DropdownMenuSeparator />
+        <DropdownMenuItem onSelect={() => overlay.set({ kind: "share", conversation: item })}>
+          <Share2Icon />
+          Share…
+        </DropdownMenuItem>
+        <DropdownMenuItem asChild>
+          <a href={`/api/conversations/${item.id}/export?format=markdown`} download>
+            <FileTextIcon />
+            Export as Markdown
+          </a>
+        </DropdownMenuItem>
+        <DropdownMenuItem asChild>
+          <a href={`/api/conversations/${item.id}/export?format=json`} download>
+            <BracesIcon />
+            Export as JSON
+          </a>
+        </DropdownMenuItem>
+        <DropdownMenuSeparator />
+        <DropdownMenuItem onSelect={() => archive(item, !item.archived)}>
+          <ArchiveToggle />
+          {item.archived ? "Unarchive" : "Archive"}
+        </DropdownMenuItem>
+        <DropdownMenuItem className="text-destructive" onSelect={onDelete}>
+          <Trash2Icon className="text-destructive" />
+          Delete
+        </DropdownMenuItem>
+      </DropdownMenuContent>
+    </DropdownMenu>
+  );
+}
