@@ -74,16 +74,35 @@ export type StoredPart =
   | { type: "reasoning"; text: string; providerMetadata?: ProviderMetadata }
   | { type: "file"; mediaType: string; filename?: string; url: string };
 
+/** What its reader thinks of an answer. */
+export interface Feedback {
+  rating: "up" | "down";
+  note: string | null;
+}
+
 export interface StoredMessage {
   id: string;
+  parent_id: string | null;
+  /** The ids of all messages in its place, itself among them, the oldest first. */
+  siblings: string[];
   role: "user" | "assistant";
   status: MessageStatus;
   parts: StoredPart[];
   metadata: Record<string, unknown>;
   created_at: string;
+  feedback: Feedback | null;
+}
+
+/** How a model is asked in a conversation; null leaves it to the server. */
+export interface Parameters {
+  max_output_tokens: number | null;
+  reasoning_effort: "none" | "low" | "medium" | "high" | null;
+  temperature: number | null;
 }
 
 export interface Conversation extends ConversationItem {
+  system_prompt: string | null;
+  parameters: Parameters;
   messages: StoredMessage[];
 }
 
@@ -232,8 +251,6 @@ export const api = {
     await post("/api/auth/logout");
   },
   models: (signal?: AbortSignal) => get<Models>("/api/models", signal),
-  conversations: (cursor: string | null, signal?: AbortSignal) =>
-    get<Page<ConversationItem>>(`/api/conversations${query({ limit: 40, cursor })}`, signal),
   conversation: (id: string, signal?: AbortSignal) =>
     get<Conversation>(`/api/conversations/${id}`, signal),
   /** Asks a run to stop; resolves to false when nothing was active. */

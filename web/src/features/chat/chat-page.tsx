@@ -17,9 +17,6 @@ import { ChatView } from "./chat-view";
 import type { Session } from "./session";
 import { draftId, renewDraft, sessionFor } from "./sessions";
 
-/** Milliseconds between two looks at an answer whose stream cannot be followed. */
-const POLL = 2_000;
-
 export function ChatPage() {
   const me = useMe();
   if (me.isPending) return <HistorySkeleton />;
@@ -73,8 +70,8 @@ function UserConversation({ session }: { session: Session }) {
       const { turn } = session;
       return { turn, conversation: await api.conversation(session.id, signal) };
     },
-    refetchInterval: ({ state }) =>
-      state.data?.conversation.active_run_id && !session.busy ? POLL : false,
+    // The chat view looks for news, and asks for all of it only where there is some.
+    refetchOnWindowFocus: false,
   });
 
   useEffect(() => {

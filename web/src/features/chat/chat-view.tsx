@@ -1,24 +1,35 @@
 /** A conversation as it is seen: its messages, its state, the composer. Shown by the chat page. */
 import { useChat } from "@ai-sdk/react";
-import { ArrowDownIcon, PaperclipIcon, XIcon } from "lucide-react";
-import { useCallback, useEffect, useRef } from "react";
+import { ArrowDownIcon, PaperclipIcon, SlidersHorizontalIcon } from "lucide-react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { DismissButton } from "@/components/dismiss-button";
 import { Logo } from "@/components/logo";
 import { Button } from "@/components/ui/button";
 import { Notice } from "@/components/ui/notice";
+import { Tooltip } from "@/components/ui/tooltip";
 import { openAuth } from "@/features/auth/auth-dialog-state";
+import { useMe } from "@/features/auth/use-me";
 import { sentence } from "@/lib/problem";
 import { useStore } from "@/lib/store";
 import { cn } from "@/lib/utils";
 import { acceptedTypes, attachmentRefusal, takes } from "./attachments";
 import { Composer } from "./composer";
 import { useConversationTitle } from "./conversation-list";
+import { DeleteDialog } from "./delete-dialog";
 import { EffortPicker } from "./effort-picker";
-import { Message, preloadMarkdown, Unanswered, Waiting } from "./message";
+import { FailureNotice } from "./failure-notice";
+import { Message, type MessageActions, preloadMarkdown, Unanswered, Waiting } from "./message";
 import { ModelPicker } from "./model-picker";
 import { modelOf, rememberModel, usableModel, useModels } from "./models";
 import type { Session } from "./session";
 import { useAutoscroll } from "./use-autoscroll";
 import { useFileDrop } from "./use-file-drop";
+import { useHead } from "./use-head";
+import { useMessageHash } from "./use-message-hash";
+
+const SettingsSheet = lazy(async () => ({
+  default: (await import("./settings-sheet")).SettingsSheet,
+}));
 
 const SUGGESTIONS = [
   "How does a water turbine work?",
@@ -33,7 +44,10 @@ export function ChatView({ session }: { session: Session }) {
   const view = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<HTMLTextAreaElement>(null);
-  const { atEnd, toEnd } = useAutoscroll(view, content);
+  const { atEnd, toEnd, letGo } = useAutoscroll(view, content);
+  const [deleting, setDeleting] = useState<string | null>(null);
+  const [settingsOpen, setSettingsOpen] = useState(false);
+  const is_guest = useMe().data?.kind !== "user";
 
   const title = useConversationTitle(session.id);
   const busy = status === "submitted" || status === "streaming";
@@ -42,10 +56,32 @@ export function ChatView({ session }: { session: Session }) {
   const model_id = usableModel(models.data, state.model);
   const model = modelOf(models.data, model_id);
   const refusal = model ? attachmentRefusal(state.attachments, model) : null;
-  const retry = useCallback(() => {
-    toEnd();
-    void session.retry();
-  }, [session, toEnd]);
+  const actions = useMemo<MessageActions>(
+    () => ({
+      startEdit: (id) => session.startEdit(id),
+      changeEdit: (text) => session.setEdit(text),
+      cancelEdit: () => session.cancelEdit(),
+      sendEdit: () => {
+        toEnd();
+        void session.sendEdit();
+      },
+      regenerate: (id, model) => {
+        toEnd();
+        void session.regenerate(id, model);
+      },
+      select: (id) => {
+        // Whoever compares two versions looks at one place.
+        letGo();
+        void session.select(id);
+      },
+      remove: setDeleting,
+      rate: (id, feedback) => void session.rate(id, feedback),
+      stop: () => void session.stop(),
+    }),
+    [session, toEnd, letGo],
+  );
+
+  useHead(session, !is_guest && state.started && !busy);
 
   useEffect(preloadMarkdown, []);
 
@@ -55,6 +91,9 @@ export function ChatView({ session }: { session: Session }) {
     // On a touch screen the keyboard would cover the conversation just opened.
     if (window.matchMedia("(pointer: fine)").matches) composer.current?.focus();
   }, [session]);
+
+  // After the jump to the end, so that an address that names a message has the last word.
+  const marked = useMessageHash(session, messages, busy, letGo);
 
   const send = (text: string) => {
     toEnd();
@@ -68,7 +107,23 @@ export function ChatView({ session }: { session: Session }) {
 
   return (
     <div className={cn("relative flex h-full flex-col", is_empty && "justify-center pb-[12dvh]")}>
-      {!is_empty && <h1 className="sr-only">{title ?? "New chat"}</h1>}
+      {!is_empty && (
+        <header className="flex h-11 shrink-0 items-center gap-1 border-b px-4 sm:px-6">
+          <h1 className="min-w-0 flex-1 truncate text-sm font-medium">{title ?? "New chat"}</h1>
+          {state.settings !== null && (
+            <Tooltip content="Settings of this conversation" side="bottom">
+              <Button
+                variant="ghost"
+                size="icon-sm"
+                aria-label="Settings of this conversation"
+                onClick={() => setSettingsOpen(true)}
+              >
+                <SlidersHorizontalIcon />
+              </Button>
+            </Tooltip>
+          )}
+        </header>
+      )}
       {is_dropping && model && (
         <div className="pointer-events-none absolute inset-2 z-40 flex flex-col items-center justify-center gap-2 rounded-2xl border-2 border-dashed border-primary/60 bg-background/90 p-6 text-center">
           <PaperclipIcon className="size-7 text-primary" />
@@ -92,16 +147,25 @@ export function ChatView({ session }: { session: Session }) {
               aria-busy={busy}
               className="space-y-8 pt-8 pb-10"
             >
-              {messages.map((message) => (
+              {messages.map((message, index) => (
                 <Message
-                  key={message.id}
+                  // By its place: the versions of a message are one thing to whoever steps through.
+                  key={messages[index - 1]?.id ?? "first"}
                   message={message}
+                  actions={actions}
                   streaming={busy && message === last && message.role === "assistant"}
-                  onRetry={!busy && message === last ? retry : undefined}
+                  busy={busy}
+                  guest={is_guest}
+                  first={index === 0}
+                  last={message === last}
+                  edit={state.edit?.id === message.id ? state.edit.text : null}
+                  marked={marked === message.id}
                 />
               ))}
               {busy && last?.role === "user" && <Waiting />}
-              {!busy && last?.role === "user" && <Unanswered onRetry={retry} />}
+              {!busy && last?.role === "user" && (
+                <Unanswered onRetry={() => actions.regenerate(last.id)} />
+              )}
             </div>
           )}
         </div>
@@ -128,23 +192,7 @@ export function ChatView({ session }: { session: Session }) {
           </Notice>
         )}
         {state.failure !== null && (
-          <Notice
-            tone="destructive"
-            role="alert"
-            className="mb-2"
-            action={
-              <>
-                {state.failure.action === "sign-in" && (
-                  <Button size="xs" onClick={() => openAuth("login")}>
-                    Sign in
-                  </Button>
-                )}
-                <DismissButton onClick={() => session.dismissFailure()} />
-              </>
-            }
-          >
-            {state.failure.detail}
-          </Notice>
+          <FailureNotice failure={state.failure} onDismiss={() => session.dismissFailure()} />
         )}
         {refusal !== null && (
           <Notice tone="warning" role="status" className="mb-2">
@@ -205,7 +253,9 @@ export function ChatView({ session }: { session: Session }) {
               }}
             />
           )}
-          {model?.capabilities.includes("reasoning") && <EffortPicker />}
+          {model?.capabilities.includes("reasoning") && (
+            <EffortPicker own={session.own_effort} onOpenSettings={() => setSettingsOpen(true)} />
+          )}
         </Composer>
         {is_empty && (
           <div className="mt-4 flex flex-wrap justify-center gap-2">
@@ -226,15 +276,26 @@ export function ChatView({ session }: { session: Session }) {
           </div>
         )}
       </div>
+      {deleting !== null && (
+        <DeleteDialog
+          session={session}
+          message_id={deleting}
+          guest={is_guest}
+          onClose={() => setDeleting(null)}
+        />
+      )}
+      {settingsOpen && state.settings !== null && models.data && (
+        <Suspense>
+          <SettingsSheet
+            session={session}
+            settings={state.settings}
+            model={state.model}
+            models={models.data}
+            onClose={() => setSettingsOpen(false)}
+          />
+        </Suspense>
+      )}
     </div>
-  );
-}
-
-function DismissButton({ onClick }: { onClick: () => void }) {
-  return (
-    <Button variant="ghost" size="icon-xs" aria-label="Dismiss" onClick={onClick}>
-      <XIcon />
-    </Button>
   );
 }
 

@@ -10,12 +10,38 @@ import {
   DropdownMenuTrigger,
 } from "@/components/ui/dropdown-menu";
 import { useStore } from "@/lib/store";
-import { EFFORTS, isEffort, reasoningEffort, setReasoningEffort } from "./reasoning-effort";
+import {
+  EFFORTS,
+  isEffort,
+  type ReasoningEffort,
+  reasoningEffort,
+  setReasoningEffort,
+} from "./reasoning-effort";
 
 const AUTO = "auto";
 
-export function EffortPicker() {
+interface EffortPickerProps {
+  /** What was set for this conversation, which then holds in place of the browser's choice. */
+  own: ReasoningEffort | null;
+  onOpenSettings: () => void;
+}
+
+export function EffortPicker({ own, onOpenSettings }: EffortPickerProps) {
   const effort = useStore(reasoningEffort);
+  if (own !== null) {
+    return (
+      <Button
+        variant="ghost"
+        size="sm"
+        className="gap-1.5 px-2.5 font-normal"
+        aria-label={`Reasoning effort: ${EFFORTS[own]}, by this conversation's settings`}
+        onClick={onOpenSettings}
+      >
+        <BrainIcon />
+        {EFFORTS[own]}
+      </Button>
+    );
+  }
   const label = effort === null ? "Auto" : EFFORTS[effort];
   return (
     <DropdownMenu modal={false}>

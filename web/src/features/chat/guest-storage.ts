@@ -48,6 +48,11 @@ export function readGuestMessages(id: string): ChatMessage[] | null {
   return Array.isArray(messages) ? messages : null;
 }
 
+/** The conversation whose branch another tab has saved; null for any other change. */
+export function savedElsewhere({ key, newValue }: StorageEvent): string | null {
+  return key?.startsWith(BRANCH) && newValue !== null ? key.slice(BRANCH.length) : null;
+}
+
 /** What a save could keep: everything, all but what some files hold, or not even the words. */
 export type Kept = "all" | "without-files" | "nothing";
 

@@ -1,5 +1,6 @@
 /** Messages as the API, the stream and the page have them. */
 import { describe, expect, it } from "vitest";
+import { branchOf, storedWith } from "@/test/branches";
 import {
   type ChatMessage,
   filesOf,
@@ -136,33 +137,20 @@ it("goes on with the model that was asked for, whichever answered", () => {
   expect(lastModelAskedFor([question])).toBeNull();
 });
 
-it("keeps a stored message's status beside its metadata", () => {
-  const [message] = fromConversation({
-    id: "c",
-    title: "t",
-    model: "scripted/echo",
-    tags: [],
-    pinned: false,
-    archived: false,
-    created_at: "",
-    updated_at: "",
-    deleted_at: null,
-    active_run_id: null,
-    messages: [
-      {
-        id: "a",
-        role: "assistant",
-        status: "cancelled",
-        parts: [{ type: "text", text: "half" }],
-        metadata: { model: "scripted/echo", duration: 1.5 },
-        created_at: "",
-      },
-    ],
+it("keeps a stored message's status and place beside its metadata", () => {
+  const stored = storedWith("a", "assistant", "half", {
+    status: "cancelled",
+    metadata: { model: "scripted/echo", duration: 1.5 },
+    siblings: ["b", "a"],
+    feedback: { rating: "up", note: null },
   });
+  const [message] = fromConversation(branchOf([stored]));
   expect(message?.metadata).toEqual({
     model: "scripted/echo",
     duration: 1.5,
     status: "cancelled",
+    siblings: ["b", "a"],
+    feedback: { rating: "up", note: null },
   });
   expect(message && textOf(message)).toBe("half");
 });

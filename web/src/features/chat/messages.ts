@@ -3,7 +3,14 @@
  * The status of an answer travels in its metadata, whether it was streamed or loaded.
  */
 import type { FileUIPart, UIMessage } from "ai";
-import type { Conversation, MessageStatus, StoredMessage, StoredPart, Usage } from "@/lib/api";
+import type {
+  Conversation,
+  Feedback,
+  MessageStatus,
+  StoredMessage,
+  StoredPart,
+  Usage,
+} from "@/lib/api";
 import { plural } from "@/lib/format";
 
 export interface AnswerError {
@@ -27,6 +34,9 @@ export interface MessageMetadata {
   finish_reason?: string | null;
   duration?: number | null;
   time_to_first_chunk?: number | null;
+  /** The ids of all messages in its place, the oldest first, where there are others. */
+  siblings?: string[];
+  feedback?: Feedback | null;
 }
 
 // A type, not an interface: UIMessage asks for an index signature, which interfaces do not have.
@@ -41,8 +51,18 @@ export function fromStored(message: StoredMessage): ChatMessage {
     parts: message.parts.map((part) =>
       part.type === "file" ? part : { ...part, state: "done" as const },
     ),
-    metadata: { ...(message.metadata as MessageMetadata), status: message.status },
+    metadata: {
+      ...(message.metadata as MessageMetadata),
+      status: message.status,
+      siblings: message.siblings,
+      feedback: message.feedback,
+    },
   };
+}
+
+/** The ids of all messages that stand in this one's place, itself among them. */
+export function siblingsOf({ id, metadata }: ChatMessage): string[] {
+  return metadata?.siblings ?? [id];
 }
 
 export function fromConversation(conversation: Conversation): ChatMessage[] {
@@ -108,8 +128,16 @@ export function withStatus(
   id: string,
   status: MessageStatus,
 ): ChatMessage[] {
+  return withMetadata(messages, id, { status });
+}
+
+export function withMetadata(
+  messages: ChatMessage[],
+  id: string,
+  change: Partial<MessageMetadata>,
+): ChatMessage[] {
   return messages.map((message) =>
-    message.id === id ? { ...message, metadata: { ...message.metadata, status } } : message,
+    message.id === id ? { ...message, metadata: { ...message.metadata, ...change } } : message,
   );
 }
 

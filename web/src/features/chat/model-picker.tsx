@@ -1,9 +1,17 @@
 /**
- * Chooses the model of the next message. Searched by typing, walked by the arrow keys (the
+ * Chooses a model, that of the next message or of another answer. Searched by typing, walked by the arrow keys (the
  * combobox pattern of WAI-ARIA, with a list that stays). A model that cannot be used says why.
  */
 import { CheckIcon, ChevronDownIcon, SearchIcon } from "lucide-react";
-import { type KeyboardEvent, type RefObject, useEffect, useId, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from "react";
 import { Button } from "@/components/ui/button";
 import { Popover, PopoverContent, PopoverTrigger } from "@/components/ui/popover";
 import type { Model, Models } from "@/lib/api";
@@ -18,10 +26,12 @@ interface ModelPickerProps {
   /** Time to look again at which models are available. */
   onOpen: () => void;
   /** Takes the focus once a model is chosen: what follows is writing. */
-  next: RefObject<HTMLElement | null>;
+  next?: RefObject<HTMLElement | null>;
+  /** What opens it, in place of a button that names the model. */
+  children?: ReactNode;
 }
 
-export function ModelPicker({ models, value, onChange, onOpen, next }: ModelPickerProps) {
+export function ModelPicker({ models, value, onChange, onOpen, next, children }: ModelPickerProps) {
   const [open, setOpen] = useState(false);
   const chosen = useRef(false);
   const name = value === null ? null : displayName(models, value);
@@ -34,15 +44,17 @@ export function ModelPicker({ models, value, onChange, onOpen, next }: ModelPick
       }}
     >
       <PopoverTrigger asChild>
-        <Button
-          variant="ghost"
-          size="sm"
-          className="min-w-0 shrink gap-1.5 px-2.5 font-normal"
-          aria-label={`Model: ${name ?? "none"}`}
-        >
-          <span className="truncate">{name ?? "No model"}</span>
-          <ChevronDownIcon className="size-3.5!" />
-        </Button>
+        {children ?? (
+          <Button
+            variant="ghost"
+            size="sm"
+            className="min-w-0 shrink gap-1.5 px-2.5 font-normal"
+            aria-label={`Model: ${name ?? "none"}`}
+          >
+            <span className="truncate">{name ?? "No model"}</span>
+            <ChevronDownIcon className="size-3.5!" />
+          </Button>
+        )}
       </PopoverTrigger>
       <PopoverContent
         align="start"
@@ -59,7 +71,7 @@ export function ModelPicker({ models, value, onChange, onOpen, next }: ModelPick
           if (!chosen.current) return;
           chosen.current = false;
           event.preventDefault();
-          next.current?.focus();
+          next?.current?.focus();
         }}
       >
         <Choice

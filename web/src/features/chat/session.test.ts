@@ -1,6 +1,7 @@
 /** A conversation from the first message to its end, with the server played by the test. */
 import { describe, expect, it, vi } from "vitest";
 import type { Conversation, MessageStatus } from "@/lib/api";
+import { branchOf, storedWith } from "@/test/branches";
 import { modelWith } from "@/test/models";
 import { answerParts, DONE, frames, problemResponse, serve, streamResponse } from "@/test/streams";
 import { readGuestMessages, saveGuestConversation } from "./guest-storage";
@@ -18,6 +19,8 @@ function open(hooks: Partial<SessionHooks> = {}) {
     reasoningEffort: () => null,
     onStarted: vi.fn(),
     onTitle: vi.fn(),
+    onRead: vi.fn(),
+    onBehind: vi.fn(),
     onSettled: vi.fn(),
     ...hooks,
   };
@@ -35,23 +38,10 @@ function seen(session: Session) {
 }
 
 function conversation(status: MessageStatus, text: string): Conversation {
-  const message = { parts: [{ type: "text" as const, text }], metadata: {}, created_at: "" };
-  return {
-    id: "c1",
-    title: "t",
-    model: "scripted/story",
-    tags: [],
-    pinned: false,
-    archived: false,
-    created_at: "",
-    updated_at: "",
-    deleted_at: null,
-    active_run_id: status === "streaming" ? "run-1" : null,
-    messages: [
-      { ...message, id: "q", role: "user", status: "complete" },
-      { ...message, id: "run-1", role: "assistant", status },
-    ],
-  };
+  return branchOf(
+    [storedWith("q", "user", text), storedWith("run-1", "assistant", text, { status })],
+    { model: "scripted/story", active_run_id: status === "streaming" ? "run-1" : null },
+  );
 }
 
 describe("sending", () => {
@@ -357,11 +347,12 @@ describe("retrying", () => {
       status: "error",
       error: { message: "Too busy.", type: "overloaded" },
     });
-    await session.retry();
+    await session.regenerate("run-0");
     expect(sent[1]?.body).toMatchObject({
       trigger: "regenerate-message",
-      message: sent[0]?.body.message,
+      messageId: "run-0",
     });
+    expect(sent[1]?.body.message).toBeUndefined();
     expect(seen(session)).toEqual([
       ["user", "hi", undefined],
       ["assistant", "better", "complete"],
@@ -372,7 +363,7 @@ describe("retrying", () => {
     const { session } = open();
     serve(failed(), problemResponse(503, "Busy."));
     await session.send("hi");
-    await session.retry();
+    await session.regenerate("run-0");
     expect(seen(session).at(-1)?.[2]).toBe("error");
     expect(session.state.get()).toMatchObject({ draft: "", failure: { detail: "Busy." } });
   });

@@ -4,12 +4,23 @@
  * Made by `sessions.ts`; shown by `chat-view.tsx`. Never renders anything.
  */
 import { Chat } from "@ai-sdk/react";
-import { api, type Conversation, type MessageStatus, type Model } from "@/lib/api";
+import type { FileUIPart } from "ai";
+import { conversationsApi } from "@/features/conversations/api";
+import {
+  api,
+  type Conversation,
+  type Feedback,
+  isFinal,
+  type MessageStatus,
+  type Model,
+} from "@/lib/api";
 import { newId } from "@/lib/ids";
-import { ProblemError, sentence } from "@/lib/problem";
+import { sentence } from "@/lib/problem";
 import type { Connection } from "@/lib/sse";
 import { createStore, type Store } from "@/lib/store";
+import { chatApi, type Head, type Settings, type SettingsChange } from "./api";
 import { type Attachment, readAttachment, sortFiles, toPart } from "./attachments";
+import { type Failure, failure, failureOf } from "./failure";
 import {
   type Kept,
   readGuestMessages,
@@ -18,10 +29,14 @@ import {
 } from "./guest-storage";
 import {
   type ChatMessage,
+  filesOf,
   fromConversation,
   lastModelAskedFor,
   type MessageMetadata,
+  siblingsOf,
   splitUnfinished,
+  textOf,
+  withMetadata,
   withSendableFiles,
   withStatus,
 } from "./messages";
@@ -34,15 +49,19 @@ export interface Draft {
   attachments: Attachment[];
 }
 
-/** Why the last action did not happen, and what the person can do about it. */
-export interface Failure {
-  detail: string;
-  action: "sign-in" | "none";
+/** A message that is being changed. */
+export interface Edit {
+  id: string;
+  text: string;
 }
 
 export interface SessionState {
   draft: string;
   attachments: Attachment[];
+  /** Null while no message is edited. */
+  edit: Edit | null;
+  /** How the conversation is held; null until that is known, and for a guest. */
+  settings: Settings | null;
   /** The model asked for; what is really used depends on what is available. */
   model: string | null;
   connection: Connection;
@@ -62,6 +81,10 @@ export interface SessionHooks {
   reasoningEffort: (model: string | null) => ReasoningEffort | null;
   onStarted: (id: string) => void;
   onTitle: (id: string, title: string) => void;
+  /** A conversation was read when `turn` was current. */
+  onRead: (conversation: Conversation, turn: number) => void;
+  /** The server has more than is shown. */
+  onBehind: (id: string) => void;
   /** A turn ended; `lost` when the page did not see how, and the server knows better. */
   onSettled: (id: string, lost: boolean) => void;
 }
@@ -87,6 +110,10 @@ export class Session {
   private readonly hooks: SessionHooks;
   private resuming: string | null = null;
   private unsent: (Draft & { id: string }) | null = null;
+  /** An edit that was not taken, and the id that it was sent by. */
+  private unsent_edit: { edit: Edit; id: string } | null = null;
+  /** What stands already in the place of the answer that begins next. */
+  private others: string[] = [];
   private kept: Kept = "all";
   private has_unsent_files = false;
 
@@ -96,6 +123,8 @@ export class Session {
     this.state = createStore<SessionState>({
       draft: "",
       attachments: [],
+      edit: null,
+      settings: null,
       model,
       connection: "live",
       stopping: false,
@@ -111,8 +140,10 @@ export class Session {
         conversation_id: id,
         isGuest: hooks.isGuest,
         model: usable,
-        reasoningEffort: () => hooks.reasoningEffort(usable()),
+        // What the conversation itself says holds where a message says nothing.
+        reasoningEffort: () => (this.own_effort === null ? hooks.reasoningEffort(usable()) : null),
         runId: () => this.resuming,
+        siblings: (id) => this.siblingsOfAnswer(id),
         onStart: (metadata) => this.onStart(metadata),
         onConnection: (connection) => this.update({ connection }),
       }),
@@ -124,6 +155,11 @@ export class Session {
 
   get busy(): boolean {
     return this.chat.status === "submitted" || this.chat.status === "streaming";
+  }
+
+  /** The reasoning effort that was set for this conversation. */
+  get own_effort(): ReasoningEffort | null {
+    return this.state.get().settings?.parameters.reasoning_effort ?? null;
   }
 
   setDraft(draft: string): void {
@@ -188,32 +224,62 @@ export class Session {
     // The same again after a failure is the same message: the server stores it once.
     const id = isSameDraft(this.unsent, { text, attachments }) ? this.unsent.id : newId();
     this.unsent = null;
-    this.turn += 1;
-    this.update({ draft: "", attachments: [], failure: null });
-    await this.chat.sendMessage({
-      id,
-      role: "user",
-      // Files come first: models read better what a question is about before the question.
-      parts: [
-        ...attachments.flatMap(toPart),
-        ...(text === "" ? [] : [{ type: "text" as const, text }]),
-      ],
-    });
-    this.tellUnsentFiles();
-    if (this.chat.status === "error" && this.chat.messages.at(-1)?.id === id) {
-      this.takeBack({ id, text, attachments }, this.chat.error);
+    this.begin([]);
+    this.update({ draft: "", attachments: [] });
+    await this.ask(id, attachments.flatMap(toPart), text, []);
+    if (this.wasRefused(id)) this.takeBack({ id, text, attachments }, this.chat.error);
+    this.settle();
+  }
+
+  startEdit(id: string): void {
+    const message = this.chat.messages.find((other) => other.id === id);
+    if (message !== undefined) this.update({ edit: { id, text: textOf(message) } });
+  }
+
+  setEdit(text: string): void {
+    const { edit } = this.state.get();
+    if (edit !== null) this.update({ edit: { ...edit, text } });
+  }
+
+  cancelEdit(): void {
+    this.update({ edit: null });
+  }
+
+  /**
+   * Sends the message that is edited, with the files it had, beside the one it was; a guest's
+   * browser holds one branch, so that there it takes the place of it and all below.
+   */
+  async sendEdit(): Promise<void> {
+    const { edit } = this.state.get();
+    const before = this.chat.messages;
+    const index = before.findIndex(({ id }) => id === edit?.id);
+    const old = before[index];
+    if (this.busy || edit === null || old === undefined) return;
+    const text = edit.text.trim();
+    const again = this.unsent_edit;
+    const id = again?.edit.id === edit.id && again.edit.text === text ? again.id : newId();
+    this.unsent_edit = null;
+    this.begin([]);
+    this.update({ edit: null });
+    this.chat.messages = before.slice(0, index);
+    await this.ask(id, filesOf(old), text, siblingsOf(old));
+    if (this.wasRefused(id)) {
+      this.unsent_edit = { edit: { ...edit, text }, id };
+      this.chat.messages = before;
+      this.update({ edit, failure: this.failureOf(this.chat.error) });
     }
     this.settle();
   }
 
-  /** Asks again for the answer to the last message, in place of one that failed. */
-  async retry(): Promise<void> {
-    const last = this.chat.messages.at(-1);
-    if (this.busy || last === undefined) return;
+  /** Asks for another answer, beside one or to a question that has none, maybe of another model. */
+  async regenerate(id: string, model?: string): Promise<void> {
     const before = this.chat.messages;
-    this.turn += 1;
-    this.update({ failure: null });
-    await this.chat.regenerate({ messageId: last.id });
+    const old = before.find((message) => message.id === id);
+    if (this.busy || old === undefined) return;
+    this.begin(old.role === "assistant" ? siblingsOf(old) : []);
+    this.update({ edit: null });
+    if (model !== undefined) this.setModel(model);
+    await this.chat.regenerate({ messageId: id });
     if (this.chat.status === "error" && this.chat.messages.at(-1)?.role === "user") {
       this.update({ failure: this.failureOf(this.chat.error) });
       this.chat.messages = before;
@@ -221,11 +287,62 @@ export class Session {
     this.settle();
   }
 
+  /** Shows the branch of a message; a turn that begins meanwhile stays. */
+  async select(id: string): Promise<void> {
+    if (this.busy || this.hooks.isGuest()) return;
+    this.turn += 1;
+    const { turn } = this;
+    this.update({ failure: null, edit: null });
+    try {
+      this.take(await conversationsApi.selectBranch(this.id, id), turn);
+    } catch (error) {
+      this.update({ failure: this.failureOf(error) });
+      // What is not there any more is not to be offered any longer.
+      if (isFinal(error)) this.hooks.onBehind(this.id);
+    }
+  }
+
+  /** Deletes a message and everything below it. Throws what the server says against it. */
+  async remove(id: string): Promise<void> {
+    if (this.hooks.isGuest()) {
+      const index = this.chat.messages.findIndex((message) => message.id === id);
+      this.turn += 1;
+      this.chat.messages = this.chat.messages.slice(0, index);
+      this.persist();
+      return;
+    }
+    this.turn += 1;
+    const { turn } = this;
+    this.take(await chatApi.deleteBranch(this.id, id), turn);
+  }
+
+  /** Rates an answer, at once to be seen; null takes the rating back. */
+  async rate(id: string, feedback: Feedback | null): Promise<void> {
+    const before = this.chat.messages.find((message) => message.id === id)?.metadata?.feedback;
+    this.chat.messages = withMetadata(this.chat.messages, id, { feedback });
+    try {
+      await chatApi.rate(this.id, id, feedback);
+    } catch (error) {
+      this.chat.messages = withMetadata(this.chat.messages, id, { feedback: before ?? null });
+      this.update({ failure: this.failureOf(error) });
+    }
+  }
+
+  /** Changes how the conversation is held. Throws what the server says against it. */
+  async changeSettings(change: SettingsChange): Promise<void> {
+    const { turn } = this;
+    const conversation = await chatApi.changeSettings(this.id, change);
+    this.update({ model: conversation.model });
+    this.take(conversation, turn);
+  }
+
   /** Asks the server to stop. The stream's own end then says what was kept. */
   async stop(): Promise<void> {
-    if (!this.busy) return;
-    this.update({ stopping: true, failure: null });
-    const { run_id } = this.lastAnswer()?.metadata ?? {};
+    const last = this.lastAnswer();
+    const is_unfollowed = !this.busy && last?.metadata?.status === "streaming";
+    if (!this.busy && !is_unfollowed) return;
+    this.update({ stopping: this.busy, failure: null });
+    const run_id = is_unfollowed ? last.id : last?.metadata?.run_id;
     // Before the run has a name there is nothing to stop yet: onStart comes back here.
     if (this.chat.status === "submitted" && run_id === undefined) return;
     try {
@@ -233,7 +350,7 @@ export class Session {
     } catch (error) {
       this.update({
         stopping: false,
-        failure: { detail: `The answer goes on. ${sentence(error)}`, action: "none" },
+        failure: failure(`The answer goes on. ${sentence(error)}`),
       });
     }
   }
@@ -241,18 +358,37 @@ export class Session {
   /** Shows what this browser holds of a guest's conversation; nothing is no error. */
   openGuest(): void {
     const messages = readGuestMessages(this.id);
-    if (messages === null) return;
+    const { edit } = this.state.get();
+    if (messages === null || this.busy || edit !== null) return;
+    if (isSame(messages, this.chat.messages)) return;
     this.update({ started: true, model: lastModelAskedFor(messages) ?? this.state.get().model });
     this.show(messages, "interrupted");
   }
 
   /** Shows a user's conversation as fetched when `turn` was current; stale ones are left. */
   open(conversation: Conversation, turn: number): void {
+    this.update({ settings: settingsOf(conversation) });
     if (turn !== this.turn || this.busy) return;
     const messages = fromConversation(conversation);
-    if (isSame(messages, this.chat.messages)) return;
+    this.forgetTaken(messages);
+    if (this.state.get().started && isSame(messages, this.chat.messages)) return;
     this.update({ started: true, model: conversation.model });
     this.show(messages, "streaming");
+  }
+
+  /** Reads the conversation again if the server, asked when `turn` was current, has more of it. */
+  compare(head: Head, turn: number): void {
+    if (this.isBehind(head, turn)) this.hooks.onBehind(this.id);
+  }
+
+  private isBehind(head: Head, turn: number): boolean {
+    if (turn !== this.turn || this.busy || this.state.get().edit !== null) return false;
+    const last = this.chat.messages.at(-1);
+    if (last?.id !== (head.active_leaf_id ?? undefined)) return true;
+    const status = last && statusOf(last);
+    // A reader sees the end of an answer a moment before it is written.
+    const is_ahead = head.status === "streaming" && status !== "interrupted";
+    return !is_ahead && status !== (head.status ?? undefined);
   }
 
   /** Keeps a guest's branch. Also called when the page is hidden, before a reload. */
@@ -267,7 +403,68 @@ export class Session {
   private show(messages: ChatMessage[], unfollowed: Unfollowed): void {
     const { settled, partial } = splitUnfinished(messages);
     this.chat.messages = settled;
-    if (settled.at(-1)?.role === "user") void this.resume(partial, unfollowed);
+    const { edit } = this.state.get();
+    if (edit !== null && !settled.some(({ id }) => id === edit.id)) this.update({ edit: null });
+    this.others = partial === null ? [] : siblingsOf(partial);
+    // The run of a guest's message is not known before it answers; a user's is its answer.
+    const may_answer = this.hooks.isGuest() && settled.at(-1)?.role === "user";
+    if (partial !== null || may_answer) void this.resume(partial, unfollowed);
+  }
+
+  /** A message that was thought refused, and was taken after all, need not be sent again. */
+  private forgetTaken(messages: ChatMessage[]): void {
+    const { unsent } = this;
+    if (unsent === null || !messages.some(({ id }) => id === unsent.id)) return;
+    this.unsent = null;
+    if (isSameDraft(unsent, this.unsentDraft)) {
+      this.update({ draft: "", attachments: [], failure: null });
+    }
+  }
+
+  /** A turn begins; `others` are the answers that stand already where its answer will. */
+  private begin(others: string[]): void {
+    this.turn += 1;
+    this.others = others;
+    this.update({ failure: null });
+  }
+
+  /** Sends a message below the last one shown and follows its answer to the end. */
+  private async ask(
+    id: string,
+    files: FileUIPart[],
+    text: string,
+    siblings: string[],
+  ): Promise<void> {
+    const parent_id = this.chat.messages.at(-1)?.id ?? null;
+    const is_branch = !this.hooks.isGuest() && siblings.length > 0;
+    // Files come first: models read better what a question is about before the question.
+    const parts = [...files, ...(text === "" ? [] : [{ type: "text" as const, text }])];
+    await this.chat.sendMessage(
+      {
+        id,
+        role: "user",
+        parts,
+        metadata: is_branch ? { siblings: [...siblings, id] } : undefined,
+      },
+      // What is seen is what is gone on with, whatever another tab has shown since.
+      parent_id === null && !is_branch ? undefined : { body: { parent_id } },
+    );
+    this.tellUnsentFiles();
+  }
+
+  private wasRefused(id: string): boolean {
+    return this.chat.status === "error" && this.chat.messages.at(-1)?.id === id;
+  }
+
+  /** Shows a conversation that a change was answered with. */
+  private take(conversation: Conversation, turn: number): void {
+    this.hooks.onRead(conversation, turn);
+    this.open(conversation, turn);
+  }
+
+  private siblingsOfAnswer(id: string): string[] | undefined {
+    if (this.hooks.isGuest() || this.others.length === 0) return undefined;
+    return this.others.includes(id) ? this.others : [...this.others, id];
   }
 
   /**
@@ -325,14 +522,11 @@ export class Session {
   }
 
   private refuse(refusals: string[]): void {
-    const failure = { detail: refusals.join(" "), action: "none" as const };
-    this.update({ failure: refusals.length === 0 ? null : failure });
+    this.update({ failure: refusals.length === 0 ? null : failure(refusals.join(" ")) });
   }
 
-  private failureOf(error: Error | undefined): Failure {
-    const can_sign_in =
-      error instanceof ProblemError && this.hooks.isGuest() && [401, 429].includes(error.status);
-    return { detail: sentence(error), action: can_sign_in ? "sign-in" : "none" };
+  private failureOf(error: unknown): Failure {
+    return failureOf(error, this.hooks.isGuest());
   }
 
   private settle(): void {
@@ -365,12 +559,34 @@ function isSameDraft<T extends Draft>(unsent: T | null, draft: Draft): unsent is
   );
 }
 
-/** A history that the page has already is left alone, with the ids that its messages were sent by. */
+/**
+ * A history that the page has already is left alone, with the ids that its messages were sent by
+ * and what its answers' streams told.
+ */
 function isSame(fetched: ChatMessage[], shown: ChatMessage[]): boolean {
-  const [a, b] = [fetched.at(-1), shown.at(-1)];
   return (
     fetched.length === shown.length &&
-    a?.id === b?.id &&
-    a?.metadata?.status === b?.metadata?.status
+    fetched.at(-1)?.id === shown.at(-1)?.id &&
+    fetched.every((message, index) => isAlike(message, shown[index]))
   );
+}
+
+function isAlike(a: ChatMessage, b: ChatMessage | undefined): boolean {
+  if (b === undefined || statusOf(a) !== statusOf(b)) return false;
+  const [of_a, of_b] = [siblingsOf(a), siblingsOf(b)];
+  return (
+    of_a.length === of_b.length &&
+    (of_a.length === 1 || of_a.join() === of_b.join()) &&
+    a.metadata?.feedback?.rating === b.metadata?.feedback?.rating &&
+    a.metadata?.feedback?.note === b.metadata?.feedback?.note
+  );
+}
+
+/** A message whose status is not told is whole. */
+function statusOf({ metadata }: ChatMessage): MessageStatus {
+  return metadata?.status ?? "complete";
+}
+
+function settingsOf({ system_prompt, parameters }: Conversation): Settings {
+  return { system_prompt, parameters };
 }

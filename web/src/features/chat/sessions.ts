@@ -7,6 +7,7 @@ import type { ConversationItem, Me, Page } from "@/lib/api";
 import { newId } from "@/lib/ids";
 import { keys, queryClient } from "@/lib/query-client";
 import { createStore } from "@/lib/store";
+import { savedElsewhere } from "./guest-storage";
 import { currentReasoningEffort, currentUsableModel, lastModel } from "./models";
 import { type Draft, Session, type SessionHooks } from "./session";
 
@@ -32,6 +33,12 @@ const hooks: SessionHooks = {
       keys.conversations,
       (data) => data && { ...data, pages: data.pages.map((page) => withTitle(page, id, title)) },
     );
+  },
+  onRead: (conversation, turn) => {
+    queryClient.setQueryData(keys.conversation(conversation.id), { turn, conversation });
+  },
+  onBehind: (id) => {
+    void queryClient.invalidateQueries({ queryKey: keys.conversation(id) });
   },
   onSettled: (id, lost) => {
     turns.set(turns.get() + 1);
@@ -113,6 +120,12 @@ export async function stopSessions(): Promise<void> {
 function persistAll(): void {
   for (const session of sessions.values()) session.persist();
 }
+
+// Another tab of the same guest goes on with what this one shows.
+window.addEventListener("storage", (event) => {
+  const id = savedElsewhere(event);
+  if (id !== null && hooks.isGuest()) sessions.get(id)?.openGuest();
+});
 
 // A reload in mid-answer must find what a guest has of it.
 window.addEventListener("pagehide", persistAll);

@@ -24,6 +24,7 @@ function transport(hooks: Partial<TransportHooks> = {}) {
     model: () => "scripted/echo",
     reasoningEffort: () => null,
     runId: () => null,
+    siblings: () => undefined,
     onStart: vi.fn(),
     onConnection: vi.fn(),
     ...hooks,
@@ -81,6 +82,36 @@ describe("requestBody", () => {
       model: undefined,
       reasoning_effort: undefined,
     });
+  });
+});
+
+describe("the place of a message", () => {
+  const user = { isGuest: () => false, model: () => "p/m", reasoningEffort: () => null };
+
+  it("is told of a message, the root as null", () => {
+    expect(requestBody("c1", MESSAGES, user, { parent_id: "a1" })).toMatchObject({
+      message: { id: "q2" },
+      parent_id: "a1",
+    });
+    expect(requestBody("c1", MESSAGES, user, { parent_id: null })).toMatchObject({
+      parent_id: null,
+    });
+  });
+
+  it("is told of another answer by the answer that stands there", () => {
+    const body = requestBody("c1", MESSAGES.slice(0, 1), user, { again: "a1" });
+    expect(body).toEqual({ id: "c1", messageId: "a1", model: "p/m", reasoning_effort: undefined });
+  });
+
+  it("is told of a question without an answer by the question itself, which may be lost", () => {
+    const body = requestBody("c1", MESSAGES.slice(0, 1), user, { again: "q1" });
+    expect(body).toMatchObject({ id: "c1", message: { id: "q1" } });
+  });
+
+  it("is nothing that a guest's request tells", () => {
+    const guest = { ...user, isGuest: () => true };
+    const body = requestBody("c1", MESSAGES, guest, { parent_id: "a1", again: "a1" });
+    expect(Object.keys(body)).toEqual(["id", "messages", "model", "reasoning_effort"]);
   });
 });
 

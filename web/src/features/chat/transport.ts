@@ -18,47 +18,66 @@ export interface TransportHooks {
   reasoningEffort: () => ReasoningEffort | null;
   /** The run to resume, where it is known: named, its end can be read after it is over. */
   runId: () => string | null;
+  /** All that stand in the place of an answer that begins, where there are others. */
+  siblings: (id: string) => string[] | undefined;
   onStart: (metadata: MessageMetadata) => void;
   onConnection: (connection: Connection) => void;
 }
 
 export class ChatTransport extends DefaultChatTransport<ChatMessage> {
-  private readonly onStart: TransportHooks["onStart"];
+  private readonly hooks: Pick<TransportHooks, "onStart" | "siblings">;
 
   constructor(hooks: TransportHooks) {
     super({
       api: "/api/chat",
       credentials: "same-origin",
-      prepareSendMessagesRequest: ({ id, messages, trigger }) => ({
-        body: { trigger, ...requestBody(id, messages, hooks) },
+      prepareSendMessagesRequest: ({ id, messages, trigger, messageId, body }) => ({
+        body: {
+          trigger,
+          ...requestBody(id, messages, hooks, {
+            parent_id: body?.parent_id as string | null | undefined,
+            again: trigger === "regenerate-message" ? messageId : undefined,
+          }),
+        },
       }),
       prepareReconnectToStreamRequest: () => ({
         api: streamUrl(hooks.conversation_id, hooks.runId()),
       }),
       fetch: streamingFetch(hooks),
     });
-    this.onStart = hooks.onStart;
+    this.hooks = hooks;
   }
 
   protected override processResponseStream(
     stream: ReadableStream<Uint8Array<ArrayBufferLike>>,
   ): ReadableStream<UIMessageChunk> {
-    return super.processResponseStream(stream).pipeThrough(outcomeIntoMetadata(this.onStart));
+    return super.processResponseStream(stream).pipeThrough(outcomeIntoMetadata(this.hooks));
   }
+}
+
+interface Place {
+  /** The message below which a new one goes; below the active leaf where nothing is said. */
+  parent_id?: string | null;
+  /** The message to answer again, by the id of an answer that it has, or by its own. */
+  again?: string;
 }
 
 export function requestBody(
   id: string,
   messages: ChatMessage[],
   hooks: Pick<TransportHooks, "isGuest" | "model" | "reasoningEffort">,
+  { parent_id, again }: Place = {},
 ) {
   const options = {
     model: hooks.model() ?? undefined,
     reasoning_effort: hooks.reasoningEffort() ?? undefined,
   };
-  return hooks.isGuest()
-    ? { id, messages: toBranch(withSendableFiles(messages)), ...options }
-    : { id, message: toBranch(messages.slice(-1)).at(0), ...options };
+  if (hooks.isGuest()) return { id, messages: toBranch(withSendableFiles(messages)), ...options };
+  // An answer's question is there; a question may have been lost on its way.
+  if (again !== undefined && again !== messages.at(-1)?.id) {
+    return { id, messageId: again, ...options };
+  }
+  return { id, message: toBranch(messages.slice(-1)).at(0), parent_id, ...options };
 }
 
 function streamUrl(conversation_id: string, run_id: string | null): string {
@@ -90,9 +109,10 @@ function streamingFetch({ conversation_id, onConnection }: TransportHooks): type
  * How an answer ended becomes part of the message. useChat would drop `abort`, and turn `error`
  * into a state of the chat that forgets the error's class and the next answer wipes out.
  */
-function outcomeIntoMetadata(
-  onStart: TransportHooks["onStart"],
-): TransformStream<UIMessageChunk, UIMessageChunk> {
+function outcomeIntoMetadata({
+  onStart,
+  siblings,
+}: Pick<TransportHooks, "onStart" | "siblings">): TransformStream<UIMessageChunk, UIMessageChunk> {
   let ended = false;
   const metadata = (messageMetadata: MessageMetadata): UIMessageChunk => ({
     type: "message-metadata",
@@ -106,6 +126,8 @@ function outcomeIntoMetadata(
             ...(chunk.messageMetadata as MessageMetadata | undefined),
             status: "streaming",
           };
+          const in_its_place = chunk.messageId && siblings(chunk.messageId);
+          if (in_its_place) started.siblings = in_its_place;
           controller.enqueue({ ...chunk, messageMetadata: started });
           onStart(started);
           return;

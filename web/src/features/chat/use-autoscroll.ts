@@ -1,6 +1,6 @@
 /**
  * Keeps the newest words in view while the reader is at the end, and lets go as soon as they
- * scroll up. Used by the chat view alone.
+ * scroll up, or are shown another place. Used by the chat view alone.
  */
 import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
 
@@ -21,6 +21,10 @@ export function useAutoscroll(
     },
     [view],
   );
+
+  const letGo = useCallback(() => {
+    following.current = false;
+  }, []);
 
   useEffect(() => {
     const element = view.current;
@@ -59,5 +63,5 @@ export function useAutoscroll(
     };
   }, [view, content]);
 
-  return { atEnd, toEnd };
+  return { atEnd, toEnd, letGo };
 }
