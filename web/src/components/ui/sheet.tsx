@@ -4,6 +4,7 @@ import { Dialog as SheetPrimitive } from "radix-ui";
 import type { ComponentProps } from "react";
 import { cn } from "@/lib/utils";
 import { closeClass, overlayClass } from "./dialog";
+import { useFocusReturn } from "./focus-return";
 
 export const Sheet = SheetPrimitive.Root;
 export const SheetTitle = SheetPrimitive.Title;
@@ -15,14 +16,17 @@ export function SheetContent({
   side = "right",
   ...props
 }: ComponentProps<typeof SheetPrimitive.Content> & { side?: "left" | "right" }) {
+  const focusReturn = useFocusReturn();
   return (
     <SheetPrimitive.Portal>
       <SheetPrimitive.Overlay className={overlayClass} />
       <SheetPrimitive.Content
         data-slot="sheet-content"
+        {...focusReturn}
         // The sheet itself takes the focus: on a first button it would open that one's tooltip.
         tabIndex={-1}
         onOpenAutoFocus={(event) => {
+          focusReturn.onOpenAutoFocus();
           event.preventDefault();
           if (event.currentTarget instanceof HTMLElement) event.currentTarget.focus();
         }}
