@@ -16,6 +16,7 @@ from tailrace.settings import Settings
 from tailrace.telemetry.ingest import ingest
 from tests.integration.conftest import Database, site
 from tests.support.chat_client import ChatClient
+from tests.support.locks import hold_writers
 from tests.support.model_server import Exchange, ModelServer, Script, begin_and_wait
 
 
@@ -315,3 +316,24 @@ async def test_an_event_that_arrived_is_not_sent_again(
 
     assert await database.value("SELECT count(*) FROM runs") == 0
     assert await database.value("SELECT count(*) FROM inference_log") == 2
+
+
+async def test_a_chat_that_meets_the_deletion_of_its_account_is_told_so(
+    user: ChatClient, services: Services
+) -> None:
+    me = (await user.http.get("/api/auth/me")).json()["id"]
+
+    async def chat() -> httpx.Response:
+        async with user.chat("Hi") as stream:
+            await stream.rest()
+        return stream.response
+
+    async with hold_writers(services, "users", "EXCLUSIVE") as held:
+        asked = asyncio.create_task(chat())
+        await held.wait_for_waiters()
+        await held.connection.execute("DELETE FROM users WHERE id = %s", [me])
+        await held.release()
+        response = await asked
+
+    assert response.status_code == 401
+    assert response.json()["detail"] == "This account is gone."

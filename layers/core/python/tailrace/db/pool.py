@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
-from psycopg.errors import AdminShutdown
+from psycopg.errors import AdminShutdown, ForeignKeyViolation
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from tailrace.problems import unavailable
+from tailrace.problems import Problem, unavailable
 from tailrace.settings import Settings
 
 Connection = AsyncConnection[DictRow]
@@ -25,6 +25,9 @@ UNREACHABLE = (OperationalError, InterfaceError, AdminShutdown, PoolTimeout, Poo
 
 # After this idle time, in seconds, a dead peer may not have told our kernel: ask it.
 _TRUST_IDLE = 30.0
+
+# What the columns that refer to a user are called.
+_OF_USERS = ("_owner_id_fkey", "_user_id_fkey")
 
 
 def create_pool(settings: Settings) -> Pool:
@@ -54,13 +57,18 @@ async def connect(pool: Pool) -> AsyncIterator[Connection]:
     Raises
     ------
     Problem
-        503 when PostgreSQL cannot be reached.
+        503 when PostgreSQL cannot be reached, 401 when the user whom a row is for was deleted while
+        the request was under way.
     """
     try:
         async with pool.connection() as connection:
             yield connection
     except UNREACHABLE as error:
         raise unavailable("The database cannot be reached.") from error
+    except ForeignKeyViolation as error:
+        if not (error.diag.constraint_name or "").endswith(_OF_USERS):
+            raise
+        raise Problem(401, "Not signed in", "This account is gone.") from None
 
 
 @asynccontextmanager
