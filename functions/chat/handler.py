@@ -7,6 +7,11 @@ setting that cannot be used stops the start here, and Lambda's log says which.
 from tailrace.http.chat import create_app
 from tailrace.services import Services
 from tailrace.settings import Settings
+from tailrace.telemetry import capture
+from tailrace.telemetry.cloudwatch import call_writer
 from tailrace_runtime.asgi import StreamingHandler
 
-handler = StreamingHandler(create_app(Services(Settings.load())))
+settings = Settings.load()
+if settings.cloudwatch_namespace is not None:
+    capture.tell(call_writer(settings.cloudwatch_namespace, "chat"))
+handler = StreamingHandler(create_app(Services(settings)))

@@ -117,6 +117,14 @@ TABLE: dict[str, Row] = {
     "PUT /api/admin/users/{user_id}/quota": Row(
         "admin", 401, 401, 403, 403, 200, 403, 200, json={}
     ),
+    "GET /api/admin/dead-letters": Row("admin", 401, 401, 403, 403, 200, 403, 200),
+    "GET /api/admin/dead-letters/{letter_id}": Row("admin", 401, 401, 403, 403, 200, 403, 200),
+    "POST /api/admin/dead-letters/replay": Row(
+        "admin", 401, 401, 403, 403, 202, 403, 202, json={"ids": [1]}
+    ),
+    "POST /api/admin/dead-letters/purge": Row(
+        "admin", 401, 401, 403, 403, 200, 403, 200, json={"ids": [1]}
+    ),
     "GET /api/usage": Row("read", 200, 200, 200, 200, 200, 403, 200),
     "POST /api/guests/import": Row(
         "write", 401, 401, 200, 200, 200, 403, 200, json={"conversations": []}
@@ -285,6 +293,18 @@ async def _user(world: World) -> str:
     return str(world.owner.id)
 
 
+async def _letter(world: World) -> str:
+    async with connect(world.services.pool) as connection:
+        cursor = await connection.execute(
+            "INSERT INTO inference_dead_letters (source, source_id, reason, payload)"
+            " VALUES ('queue', %s, 'no event', 'payload') RETURNING id",
+            (str(uuid4()),),
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return str(row["id"])
+
+
 MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "conversation_id": _conversation,
     "message_id": _message,
@@ -295,6 +315,7 @@ MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "session_id": _session,
     "key_id": _key,
     "user_id": _user,
+    "letter_id": _letter,
 }
 
 

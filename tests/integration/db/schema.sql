@@ -1,5 +1,159 @@
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+CREATE FUNCTION public.add_rollups() RETURNS trigger
+    LANGUAGE plpgsql
+    SET work_mem TO '32MB'
+    AS $$
+BEGIN
+    INSERT INTO rollups AS added
+    WITH calls AS (
+        SELECT
+            date_bin('1 minute', started_at, 'epoch') AS minute,
+            date_bin('1 day', started_at, 'epoch') AS day,
+            CASE WHEN kind <> 'guest' THEN owner_id END AS owner,
+            provider_name, request_model, kind, status, unpriced,
+            input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens,
+            reasoning_output_tokens,
+            measured AS duration, histogram_of(measured) AS duration_histogram,
+            time_to_first_chunk,
+            histogram_of(time_to_first_chunk) AS time_to_first_chunk_histogram,
+            time_per_output_chunk,
+            histogram_of(time_per_output_chunk) AS time_per_output_chunk_histogram,
+            cost_usd, histogram_of(cost_usd::double precision) AS cost_usd_histogram
+        FROM inserted,
+             -- When an interrupted call ended was never measured.
+             LATERAL (SELECT CASE WHEN status <> 'interrupted' THEN duration END) AS m (measured)
+        -- What is reckoned here is not to be reckoned again for each group.
+        OFFSET 0
+    ), narrow AS MATERIALIZED (
+        SELECT
+            CASE GROUPING(minute) WHEN 0 THEN 'minute' ELSE 'owner_day' END AS tier,
+            coalesce(owner, '00000000-0000-0000-0000-000000000000') AS owner_id,
+            coalesce(minute, day) AS starts_at,
+            provider_name, request_model, coalesce(kind, '') AS kind, coalesce(status, '') AS status,
+            count(*) AS requests,
+            count(*) FILTER (WHERE calls.status IN ('error', 'timeout', 'interrupted')) AS errors,
+            count(*) FILTER (WHERE calls.status = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE unpriced) AS unpriced_requests,
+            coalesce(sum(input_tokens), 0) AS input_tokens,
+            coalesce(sum(cache_read_input_tokens), 0) AS cache_read_input_tokens,
+            coalesce(sum(cache_write_input_tokens), 0) AS cache_write_input_tokens,
+            coalesce(sum(output_tokens), 0) AS output_tokens,
+            coalesce(sum(reasoning_output_tokens), 0) AS reasoning_output_tokens,
+            count(duration) AS duration_count,
+            coalesce(sum(duration::numeric), 0) AS duration_sum,
+            max(duration) AS duration_max,
+            merge_histograms(duration_histogram) AS duration_histogram,
+            count(time_to_first_chunk) AS time_to_first_chunk_count,
+            coalesce(sum(time_to_first_chunk::numeric), 0) AS time_to_first_chunk_sum,
+            merge_histograms(time_to_first_chunk_histogram) AS time_to_first_chunk_histogram,
+            count(time_per_output_chunk) AS time_per_output_chunk_count,
+            coalesce(sum(time_per_output_chunk::numeric), 0) AS time_per_output_chunk_sum,
+            merge_histograms(time_per_output_chunk_histogram) AS time_per_output_chunk_histogram,
+            count(cost_usd) AS cost_usd_count,
+            coalesce(sum(cost_usd), 0) AS cost_usd_sum,
+            max(cost_usd) AS cost_usd_max,
+            merge_histograms(cost_usd_histogram) AS cost_usd_histogram
+        FROM calls
+        GROUP BY GROUPING SETS (
+            (minute, provider_name, request_model, kind, status),
+            (day, owner, provider_name, request_model)
+        )
+        HAVING GROUPING(minute) = 0 OR owner IS NOT NULL
+    )
+    SELECT * FROM (
+        TABLE narrow
+        UNION ALL
+        SELECT
+            CASE GROUPING(starts_at, hour, day)
+                WHEN 3 THEN 'minute' WHEN 5 THEN 'hour' WHEN 6 THEN 'day' ELSE 'all_time'
+            END || CASE GROUPING(status) WHEN 1 THEN '_total' ELSE '' END,
+            '00000000-0000-0000-0000-000000000000',
+            coalesce(starts_at, hour, day, 'epoch'),
+            coalesce(provider_name, ''), coalesce(request_model, ''), coalesce(kind, ''),
+            coalesce(status, ''),
+            sum(requests)::bigint, sum(errors)::bigint, sum(cancelled)::bigint,
+            sum(unpriced_requests)::bigint,
+            sum(input_tokens), sum(cache_read_input_tokens), sum(cache_write_input_tokens),
+            sum(output_tokens), sum(reasoning_output_tokens),
+            sum(duration_count)::bigint, sum(duration_sum), max(duration_max),
+            merge_histograms(duration_histogram),
+            sum(time_to_first_chunk_count)::bigint, sum(time_to_first_chunk_sum),
+            merge_histograms(time_to_first_chunk_histogram),
+            sum(time_per_output_chunk_count)::bigint, sum(time_per_output_chunk_sum),
+            merge_histograms(time_per_output_chunk_histogram),
+            sum(cost_usd_count)::bigint, sum(cost_usd_sum), max(cost_usd_max),
+            merge_histograms(cost_usd_histogram)
+        FROM (
+            SELECT *, date_bin('1 hour', starts_at, 'epoch') AS hour,
+                   date_bin('1 day', starts_at, 'epoch') AS day
+            FROM narrow WHERE tier = 'minute'
+        ) AS minutes
+        GROUP BY GROUPING SETS (
+            (starts_at),
+            (hour, provider_name, request_model, kind, status), (hour),
+            (day, provider_name, request_model, kind, status), (day),
+            (provider_name, request_model, kind, status)
+        )
+    ) AS rollups
+    ORDER BY tier NOT IN ('owner_day', 'minute'), tier, owner_id, starts_at, provider_name,
+             request_model, kind, status
+    ON CONFLICT (tier, owner_id, starts_at, provider_name, request_model, kind, status)
+    DO UPDATE SET
+        requests = added.requests + excluded.requests,
+        errors = added.errors + excluded.errors,
+        cancelled = added.cancelled + excluded.cancelled,
+        unpriced_requests = added.unpriced_requests + excluded.unpriced_requests,
+        input_tokens = added.input_tokens + excluded.input_tokens,
+        cache_read_input_tokens = added.cache_read_input_tokens + excluded.cache_read_input_tokens,
+        cache_write_input_tokens =
+            added.cache_write_input_tokens + excluded.cache_write_input_tokens,
+        output_tokens = added.output_tokens + excluded.output_tokens,
+        reasoning_output_tokens = added.reasoning_output_tokens + excluded.reasoning_output_tokens,
+        duration_count = added.duration_count + excluded.duration_count,
+        duration_sum = added.duration_sum + excluded.duration_sum,
+        duration_max = greatest(added.duration_max, excluded.duration_max),
+        duration_histogram = added.duration_histogram + excluded.duration_histogram,
+        time_to_first_chunk_count =
+            added.time_to_first_chunk_count + excluded.time_to_first_chunk_count,
+        time_to_first_chunk_sum = added.time_to_first_chunk_sum + excluded.time_to_first_chunk_sum,
+        time_to_first_chunk_histogram =
+            added.time_to_first_chunk_histogram + excluded.time_to_first_chunk_histogram,
+        time_per_output_chunk_count =
+            added.time_per_output_chunk_count + excluded.time_per_output_chunk_count,
+        time_per_output_chunk_sum =
+            added.time_per_output_chunk_sum + excluded.time_per_output_chunk_sum,
+        time_per_output_chunk_histogram =
+            added.time_per_output_chunk_histogram + excluded.time_per_output_chunk_histogram,
+        cost_usd_count = added.cost_usd_count + excluded.cost_usd_count,
+        cost_usd_sum = added.cost_usd_sum + excluded.cost_usd_sum,
+        cost_usd_max = greatest(added.cost_usd_max, excluded.cost_usd_max),
+        cost_usd_histogram = added.cost_usd_histogram + excluded.cost_usd_histogram;
+    INSERT INTO rollup_reasons AS added
+    SELECT CASE GROUPING(hour) WHEN 0 THEN 'hour' ELSE 'day' END AS tier,
+           coalesce(hour, day) AS starts_at,
+           provider_name, request_model, kind, status, reason_of, reason, count(*)
+    FROM (
+        SELECT date_bin('1 hour', started_at, 'epoch') AS hour,
+               date_bin('1 day', started_at, 'epoch') AS day,
+               provider_name, request_model, kind, status, reason_of, reason
+        FROM inserted, LATERAL (
+            SELECT DISTINCT 'finish_reason' AS reason_of, left(given, 64) AS reason
+            FROM unnest(finish_reasons) AS given
+            UNION ALL
+            SELECT 'error_type', left(error_type, 64) WHERE error_type IS NOT NULL
+        ) AS reasons
+    ) AS reasons
+    GROUP BY GROUPING SETS (
+        (hour, provider_name, request_model, kind, status, reason_of, reason),
+        (day, provider_name, request_model, kind, status, reason_of, reason)
+    )
+    ORDER BY tier, starts_at, provider_name, request_model, kind, status, reason_of, reason
+    ON CONFLICT (tier, starts_at, provider_name, request_model, kind, status, reason_of, reason)
+    DO UPDATE SET requests = added.requests + excluded.requests;
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.begin_turn(p_owner_id uuid, p_conversation_id uuid, p_title text, p_model text, p_client_message_id text, p_parts jsonb, p_again boolean, p_user_message_id uuid, p_answer_id uuid, p_provider_name text, p_request_model text, p_request_id text, p_input_preview text, p_started_at timestamp with time zone, p_message_uuid uuid DEFAULT NULL::uuid, p_known boolean DEFAULT false, p_branches boolean DEFAULT false, p_parent text DEFAULT NULL::text, p_parent_uuid uuid DEFAULT NULL::uuid) RETURNS TABLE(refused text, seen boolean, is_first boolean, user_message_id uuid, answer_id uuid, status text, parts jsonb, metadata jsonb, branch jsonb, system_prompt text, parameters jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -148,6 +302,23 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.forget_attachment() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO deleted_attachments (id, until)
+    VALUES (OLD.id, greatest(OLD.writable_until, now()));
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.forget_rollups() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM rollups WHERE tier = 'owner_day' AND owner_id = OLD.id;
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.forget_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -156,6 +327,36 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.histogram_of(value double precision) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value > (0.0000000000010)::double precision) THEN (('1e'::text || ((12 * ((ceil((ln(value) / ln((1.02)::double precision))))::integer + 1396)))::text))::numeric ELSE (0)::numeric END;
+CREATE FUNCTION public.link_attachments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    named uuid[];
+    found bigint;
+BEGIN
+    SELECT array_agg(DISTINCT match[1]::uuid) INTO named
+    FROM jsonb_array_elements(NEW.parts) AS part
+    CROSS JOIN LATERAL regexp_match(
+        part->>'url', '^/api/attachments/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/content$'
+    ) AS match
+    WHERE part->>'type' = 'file' AND match IS NOT NULL;
+    IF named IS NULL THEN
+        RETURN NULL;
+    END IF;
+    UPDATE attachments SET purge_at = NULL
+    WHERE id = ANY (named) AND state = 'ready'
+      AND owner_id = (SELECT owner_id FROM conversations WHERE id = NEW.conversation_id);
+    GET DIAGNOSTICS found = ROW_COUNT;
+    IF found < cardinality(named) THEN
+        RAISE EXCEPTION 'a file of the message is not there' USING ERRCODE = 'TR404';
+    END IF;
+    INSERT INTO message_attachments (message_id, attachment_id) SELECT NEW.id, unnest(named);
+    RETURN NULL;
+END
+$_$;
 CREATE FUNCTION public.pending_tokens(p_user_id uuid, p_except uuid, p_reserve numeric) RETURNS numeric
     LANGUAGE sql STABLE
     AS $$
@@ -165,6 +366,69 @@ CREATE FUNCTION public.pending_tokens(p_user_id uuid, p_except uuid, p_reserve n
       AND NOT EXISTS (
           SELECT FROM inference_log
           WHERE inference_log.id = runs.id AND inference_log.started_at = runs.started_at)
+$$;
+CREATE FUNCTION public.rebuild_rollups(p_day timestamp with time zone, p_force boolean) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    p_end timestamptz := p_day + interval '24 hours';
+    in_log bigint;
+    counted bigint;
+BEGIN
+    IF to_regclass('pg_temp.rollup_replay') IS NULL THEN
+        CREATE TEMP TABLE rollup_replay (LIKE inference_log) ON COMMIT DELETE ROWS;
+        CREATE TRIGGER rollup_replay_add_rollups
+        AFTER INSERT ON rollup_replay REFERENCING NEW TABLE AS inserted
+        FOR EACH STATEMENT EXECUTE FUNCTION add_rollups();
+    END IF;
+    -- Whose rows we do not see yet has not added them either, and does so when we are done.
+    LOCK TABLE rollups IN SHARE ROW EXCLUSIVE MODE;
+    SELECT count(*) INTO in_log FROM inference_log WHERE started_at >= p_day AND started_at < p_end;
+    SELECT coalesce(sum(requests), 0) INTO counted
+    FROM rollups WHERE tier = 'day_total' AND starts_at = p_day;
+    IF in_log < counted AND NOT p_force THEN
+        RETURN NULL;
+    END IF;
+    UPDATE rollups AS total SET
+        requests = total.requests - day.requests,
+        errors = total.errors - day.errors,
+        cancelled = total.cancelled - day.cancelled,
+        unpriced_requests = total.unpriced_requests - day.unpriced_requests,
+        input_tokens = total.input_tokens - day.input_tokens,
+        cache_read_input_tokens = total.cache_read_input_tokens - day.cache_read_input_tokens,
+        cache_write_input_tokens = total.cache_write_input_tokens - day.cache_write_input_tokens,
+        output_tokens = total.output_tokens - day.output_tokens,
+        reasoning_output_tokens = total.reasoning_output_tokens - day.reasoning_output_tokens,
+        duration_count = total.duration_count - day.duration_count,
+        duration_sum = total.duration_sum - day.duration_sum,
+        duration_histogram = total.duration_histogram - day.duration_histogram,
+        time_to_first_chunk_count = total.time_to_first_chunk_count - day.time_to_first_chunk_count,
+        time_to_first_chunk_sum = total.time_to_first_chunk_sum - day.time_to_first_chunk_sum,
+        time_to_first_chunk_histogram =
+            total.time_to_first_chunk_histogram - day.time_to_first_chunk_histogram,
+        time_per_output_chunk_count =
+            total.time_per_output_chunk_count - day.time_per_output_chunk_count,
+        time_per_output_chunk_sum = total.time_per_output_chunk_sum - day.time_per_output_chunk_sum,
+        time_per_output_chunk_histogram =
+            total.time_per_output_chunk_histogram - day.time_per_output_chunk_histogram,
+        cost_usd_count = total.cost_usd_count - day.cost_usd_count,
+        cost_usd_sum = total.cost_usd_sum - day.cost_usd_sum,
+        cost_usd_histogram = total.cost_usd_histogram - day.cost_usd_histogram
+    FROM rollups AS day
+    WHERE total.tier = 'all_time' AND day.tier = 'day' AND day.starts_at = p_day
+      AND (total.provider_name, total.request_model, total.kind, total.status)
+        = (day.provider_name, day.request_model, day.kind, day.status);
+    DELETE FROM rollups WHERE tier = 'all_time' AND requests = 0;
+    DELETE FROM rollups
+    WHERE tier NOT IN ('all_time', 'owner_day') AND starts_at >= p_day AND starts_at < p_end
+      AND owner_id = '00000000-0000-0000-0000-000000000000';
+    DELETE FROM rollups WHERE tier = 'owner_day' AND starts_at = p_day;
+    DELETE FROM rollup_reasons WHERE starts_at >= p_day AND starts_at < p_end;
+    INSERT INTO rollup_replay
+    SELECT * FROM inference_log WHERE started_at >= p_day AND started_at < p_end;
+    TRUNCATE rollup_replay;
+    RETURN in_log;
+END
 $$;
 CREATE FUNCTION public.require_quota(p_new boolean, p_user_id uuid, p_run_id uuid, p_reserve numeric, p_tokens_per_day numeric, p_tokens_per_month numeric, p_usd_per_day numeric, p_usd_per_month numeric, p_budget_usd_per_day numeric, p_budget_usd_per_month numeric) RETURNS void
     LANGUAGE plpgsql
@@ -416,6 +680,20 @@ $$;
 CREATE FUNCTION public.search_words_of(lexemes tsvector) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE public.search_is_word(word.word));
+CREATE FUNCTION public.unlink_attachment() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE attachments SET purge_at = coalesce(purge_at, now()) WHERE id = OLD.attachment_id;
+    RETURN NULL;
+END
+$$;
+CREATE AGGREGATE public.merge_histograms(numeric) (
+    SFUNC = numeric_add,
+    STYPE = numeric,
+    COMBINEFUNC = numeric_add,
+    PARALLEL = safe
+);
 CREATE TABLE public.api_keys (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -427,6 +705,28 @@ CREATE TABLE public.api_keys (
     last_used_at timestamp with time zone,
     expires_at timestamp with time zone,
     CONSTRAINT api_keys_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['chat'::text, 'read'::text, 'write'::text, 'metrics'::text, 'admin'::text])))
+);
+CREATE TABLE public.attachments (
+    id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    sha256 bytea NOT NULL,
+    media_type text NOT NULL,
+    filename text,
+    size bigint NOT NULL,
+    state text NOT NULL,
+    extracted_text text,
+    text_problem text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    writable_until timestamp with time zone NOT NULL,
+    purge_at timestamp with time zone,
+    CONSTRAINT attachments_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT attachments_size_check CHECK ((size > 0)),
+    CONSTRAINT attachments_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text])))
+);
+CREATE TABLE public.deleted_attachments (
+    id uuid NOT NULL,
+    until timestamp with time zone NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL
 );
 CREATE TABLE public.erased_owners (
     owner_id uuid NOT NULL,
@@ -445,6 +745,19 @@ CREATE TABLE public.imports (
     conversation_id uuid NOT NULL,
     imported_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE public.inference_archives (
+    id uuid NOT NULL,
+    partition_name text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    location text NOT NULL,
+    row_count bigint,
+    byte_count bigint,
+    sha256 bytea,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    verified_at timestamp with time zone,
+    dropped_at timestamp with time zone
+);
 CREATE TABLE public.inference_dead_letters (
     id bigint NOT NULL,
     source text NOT NULL,
@@ -453,7 +766,9 @@ CREATE TABLE public.inference_dead_letters (
     payload bytea NOT NULL,
     attempts integer DEFAULT 1 NOT NULL,
     first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_seen_at timestamp with time zone DEFAULT now() NOT NULL
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    schema_version integer,
+    replay_requested_at timestamp with time zone
 );
 ALTER TABLE public.inference_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.inference_dead_letters_id_seq
@@ -536,6 +851,10 @@ CREATE TABLE public.inference_log_default (
     output_preview text,
     metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT inference_log_metadata_not_null NOT NULL
 );
+CREATE TABLE public.message_attachments (
+    message_id uuid NOT NULL,
+    attachment_id uuid NOT NULL
+);
 CREATE TABLE public.message_feedback (
     message_id uuid NOT NULL,
     rating text NOT NULL,
@@ -557,6 +876,312 @@ CREATE TABLE public.password_resets (
     user_id uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.preview_retention (
+    is_only boolean DEFAULT true NOT NULL,
+    emptied_before timestamp with time zone,
+    late_checked_at timestamp with time zone,
+    CONSTRAINT preview_retention_is_only_check CHECK (is_only)
+);
+CREATE TABLE public.rollup_reasons (
+    tier text NOT NULL COLLATE pg_catalog."C",
+    starts_at timestamp with time zone NOT NULL,
+    provider_name text NOT NULL COLLATE pg_catalog."C",
+    request_model text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    reason_of text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    requests bigint NOT NULL
+);
+CREATE TABLE public.rollups (
+    tier text NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    provider_name text NOT NULL COLLATE pg_catalog."C",
+    request_model text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    requests bigint NOT NULL,
+    errors bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    unpriced_requests bigint NOT NULL,
+    input_tokens numeric NOT NULL,
+    cache_read_input_tokens numeric NOT NULL,
+    cache_write_input_tokens numeric NOT NULL,
+    output_tokens numeric NOT NULL,
+    reasoning_output_tokens numeric NOT NULL,
+    duration_count bigint NOT NULL,
+    duration_sum numeric NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric NOT NULL,
+    time_to_first_chunk_count bigint NOT NULL,
+    time_to_first_chunk_sum numeric NOT NULL,
+    time_to_first_chunk_histogram numeric NOT NULL,
+    time_per_output_chunk_count bigint NOT NULL,
+    time_per_output_chunk_sum numeric NOT NULL,
+    time_per_output_chunk_histogram numeric NOT NULL,
+    cost_usd_count bigint NOT NULL,
+    cost_usd_sum numeric NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric NOT NULL
+)
+PARTITION BY LIST (tier);
+CREATE TABLE public.rollups_all_time (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_day (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_day_total (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_hour (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_hour_total (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_minute (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_minute_total (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+);
+CREATE TABLE public.rollups_owner_day (
+    tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid CONSTRAINT rollups_owner_id_not_null NOT NULL,
+    starts_at timestamp with time zone CONSTRAINT rollups_starts_at_not_null NOT NULL,
+    provider_name text CONSTRAINT rollups_provider_name_not_null NOT NULL COLLATE pg_catalog."C",
+    request_model text CONSTRAINT rollups_request_model_not_null NOT NULL COLLATE pg_catalog."C",
+    kind text CONSTRAINT rollups_kind_not_null NOT NULL COLLATE pg_catalog."C",
+    status text CONSTRAINT rollups_status_not_null NOT NULL COLLATE pg_catalog."C",
+    requests bigint CONSTRAINT rollups_requests_not_null NOT NULL,
+    errors bigint CONSTRAINT rollups_errors_not_null NOT NULL,
+    cancelled bigint CONSTRAINT rollups_cancelled_not_null NOT NULL,
+    unpriced_requests bigint CONSTRAINT rollups_unpriced_requests_not_null NOT NULL,
+    input_tokens numeric CONSTRAINT rollups_input_tokens_not_null NOT NULL,
+    cache_read_input_tokens numeric CONSTRAINT rollups_cache_read_input_tokens_not_null NOT NULL,
+    cache_write_input_tokens numeric CONSTRAINT rollups_cache_write_input_tokens_not_null NOT NULL,
+    output_tokens numeric CONSTRAINT rollups_output_tokens_not_null NOT NULL,
+    reasoning_output_tokens numeric CONSTRAINT rollups_reasoning_output_tokens_not_null NOT NULL,
+    duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
+    duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
+    duration_max double precision,
+    duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
+    time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
+    time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
+    time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
+    time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
+    cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
+    cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
+    cost_usd_max numeric,
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.runs (
     id uuid NOT NULL,
@@ -682,16 +1307,32 @@ CREATE TABLE public.users (
     CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
 );
 ALTER TABLE ONLY public.inference_log ATTACH PARTITION public.inference_log_default DEFAULT;
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_all_time FOR VALUES IN ('all_time');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_day FOR VALUES IN ('day');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_day_total FOR VALUES IN ('day_total');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_hour FOR VALUES IN ('hour');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_hour_total FOR VALUES IN ('hour_total');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_minute FOR VALUES IN ('minute');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_minute_total FOR VALUES IN ('minute_total');
+ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_owner_day FOR VALUES IN ('owner_day');
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.attachments
+    ADD CONSTRAINT attachments_owner_id_sha256_key UNIQUE (owner_id, sha256);
+ALTER TABLE ONLY public.attachments
+    ADD CONSTRAINT attachments_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.deleted_attachments
+    ADD CONSTRAINT deleted_attachments_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.erased_owners
     ADD CONSTRAINT erased_owners_pkey PRIMARY KEY (owner_id);
 ALTER TABLE ONLY public.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (owner_id, source, source_id);
+ALTER TABLE ONLY public.inference_archives
+    ADD CONSTRAINT inference_archives_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_dead_letters
     ADD CONSTRAINT inference_dead_letters_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_dead_letters
@@ -700,6 +1341,8 @@ ALTER TABLE ONLY public.inference_log
     ADD CONSTRAINT inference_log_pkey PRIMARY KEY (id, started_at);
 ALTER TABLE ONLY public.inference_log_default
     ADD CONSTRAINT inference_log_default_pkey PRIMARY KEY (id, started_at);
+ALTER TABLE ONLY public.message_attachments
+    ADD CONSTRAINT message_attachments_pkey PRIMARY KEY (message_id, attachment_id);
 ALTER TABLE ONLY public.message_feedback
     ADD CONSTRAINT message_feedback_pkey PRIMARY KEY (message_id);
 ALTER TABLE ONLY public.messages
@@ -712,6 +1355,28 @@ ALTER TABLE ONLY public.password_reset_requests
     ADD CONSTRAINT password_reset_requests_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.password_resets
     ADD CONSTRAINT password_resets_pkey PRIMARY KEY (token_hash);
+ALTER TABLE ONLY public.preview_retention
+    ADD CONSTRAINT preview_retention_pkey PRIMARY KEY (is_only);
+ALTER TABLE ONLY public.rollup_reasons
+    ADD CONSTRAINT rollup_reasons_pkey PRIMARY KEY (tier, starts_at, provider_name, request_model, kind, status, reason_of, reason);
+ALTER TABLE ONLY public.rollups
+    ADD CONSTRAINT rollups_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_all_time
+    ADD CONSTRAINT rollups_all_time_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_day
+    ADD CONSTRAINT rollups_day_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_day_total
+    ADD CONSTRAINT rollups_day_total_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_hour
+    ADD CONSTRAINT rollups_hour_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_hour_total
+    ADD CONSTRAINT rollups_hour_total_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_minute
+    ADD CONSTRAINT rollups_minute_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_minute_total
+    ADD CONSTRAINT rollups_minute_total_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
+ALTER TABLE ONLY public.rollups_owner_day
+    ADD CONSTRAINT rollups_owner_day_pkey PRIMARY KEY (tier, owner_id, starts_at, provider_name, request_model, kind, status);
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.schema_migrations
@@ -740,23 +1405,32 @@ ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX api_keys_key_hash_key ON public.api_keys USING btree (key_hash);
 CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id, created_at, id);
+CREATE INDEX attachments_purge_at_idx ON public.attachments USING btree (purge_at) WHERE (purge_at IS NOT NULL);
 CREATE INDEX conversations_active_leaf_idx ON public.conversations USING btree (active_leaf_id);
 CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_deleted_list_idx ON public.conversations USING btree (owner_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX conversations_owner_idx ON public.conversations USING btree (owner_id, num_nonnulls(archived_at), num_nonnulls(pinned_at), updated_at, id);
 CREATE INDEX conversations_tags_idx ON public.conversations USING gin (owner_id, tags) WITH (fastupdate=off) WHERE (tags <> '{}'::text[]);
+CREATE INDEX deleted_attachments_next_at_idx ON public.deleted_attachments USING btree (next_at);
 CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
 CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
+CREATE UNIQUE INDEX inference_archives_open_key ON public.inference_archives USING btree (partition_name) WHERE (dropped_at IS NULL);
+CREATE INDEX inference_dead_letters_parked_idx ON public.inference_dead_letters USING btree (schema_version) WHERE (schema_version IS NOT NULL);
+CREATE INDEX inference_dead_letters_replay_idx ON public.inference_dead_letters USING btree (id) WHERE (replay_requested_at IS NOT NULL);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);
 CREATE INDEX inference_log_default_conversation_id_idx ON public.inference_log_default USING btree (conversation_id);
+CREATE INDEX inference_log_ingested_at_idx ON ONLY public.inference_log USING brin (ingested_at) WITH (pages_per_range='16');
+CREATE INDEX inference_log_default_ingested_at_idx ON public.inference_log_default USING brin (ingested_at) WITH (pages_per_range='16');
 CREATE INDEX inference_log_owner_idx ON ONLY public.inference_log USING btree (owner_id, started_at DESC, id DESC);
 CREATE INDEX inference_log_default_owner_id_started_at_id_idx ON public.inference_log_default USING btree (owner_id, started_at DESC, id DESC);
 CREATE INDEX inference_log_started_at_idx ON ONLY public.inference_log USING btree (started_at DESC, id DESC);
 CREATE INDEX inference_log_default_started_at_id_idx ON public.inference_log_default USING btree (started_at DESC, id DESC);
+CREATE INDEX message_attachments_attachment_idx ON public.message_attachments USING btree (attachment_id);
 CREATE INDEX messages_parent_id_idx ON public.messages USING btree (parent_id);
 CREATE INDEX password_reset_requests_due_at_idx ON public.password_reset_requests USING btree (due_at);
 CREATE INDEX password_resets_expires_at_idx ON public.password_resets USING btree (expires_at);
 CREATE INDEX password_resets_user_id_idx ON public.password_resets USING btree (user_id);
+CREATE INDEX rollups_owner_day_starts_at_idx ON public.rollups_owner_day USING brin (starts_at) WITH (pages_per_range='16');
 CREATE INDEX runs_closed_at_idx ON public.runs USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 CREATE INDEX runs_conversation_idx ON public.runs USING btree (conversation_id) WHERE (closed_at IS NULL);
 CREATE INDEX runs_owner_id_idx ON public.runs USING btree (owner_id);
@@ -777,18 +1451,34 @@ CREATE UNIQUE INDEX shares_token_hash_key ON public.shares USING btree (token_ha
 CREATE INDEX users_created_at_idx ON public.users USING btree (created_at, id);
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (lower(email));
 ALTER INDEX public.inference_log_conversation_idx ATTACH PARTITION public.inference_log_default_conversation_id_idx;
+ALTER INDEX public.inference_log_ingested_at_idx ATTACH PARTITION public.inference_log_default_ingested_at_idx;
 ALTER INDEX public.inference_log_owner_idx ATTACH PARTITION public.inference_log_default_owner_id_started_at_id_idx;
 ALTER INDEX public.inference_log_pkey ATTACH PARTITION public.inference_log_default_pkey;
 ALTER INDEX public.inference_log_started_at_idx ATTACH PARTITION public.inference_log_default_started_at_id_idx;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_all_time_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_day_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_day_total_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_hour_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_hour_total_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_minute_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_minute_total_pkey;
+ALTER INDEX public.rollups_pkey ATTACH PARTITION public.rollups_owner_day_pkey;
+CREATE TRIGGER attachments_forget AFTER DELETE ON public.attachments FOR EACH ROW EXECUTE FUNCTION public.forget_attachment();
+CREATE TRIGGER inference_log_add_rollups AFTER INSERT ON public.inference_log REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.add_rollups();
 CREATE TRIGGER inference_log_count_usage AFTER INSERT ON public.inference_log REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.count_usage();
+CREATE TRIGGER message_attachments_unlink AFTER DELETE ON public.message_attachments FOR EACH ROW EXECUTE FUNCTION public.unlink_attachment();
+CREATE TRIGGER messages_link_attachments AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.parts @> '[{"type": "file"}]'::jsonb)) EXECUTE FUNCTION public.link_attachments();
 CREATE TRIGGER search_answer AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.role = 'assistant'::text) AND (new.status <> 'streaming'::text))) EXECUTE FUNCTION public.search_message_changed();
 CREATE TRIGGER search_message AFTER UPDATE OF parts, status ON public.messages FOR EACH ROW WHEN ((new.status <> 'streaming'::text)) EXECUTE FUNCTION public.search_message_changed();
 CREATE TRIGGER search_title AFTER UPDATE OF title ON public.conversations FOR EACH ROW EXECUTE FUNCTION public.search_title_changed();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_messages FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_titles FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
+CREATE TRIGGER users_forget_rollups AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_rollups();
 CREATE TRIGGER users_forget_usage AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_usage();
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.attachments
+    ADD CONSTRAINT attachments_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.conversations
     ADD CONSTRAINT conversations_active_leaf_id_fkey FOREIGN KEY (active_leaf_id) REFERENCES public.messages(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.conversations
@@ -799,6 +1489,10 @@ ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.message_attachments
+    ADD CONSTRAINT message_attachments_attachment_id_fkey FOREIGN KEY (attachment_id) REFERENCES public.attachments(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE ONLY public.message_attachments
+    ADD CONSTRAINT message_attachments_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.message_feedback
     ADD CONSTRAINT message_feedback_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.messages

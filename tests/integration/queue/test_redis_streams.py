@@ -97,7 +97,7 @@ async def test_two_consumers_may_find_the_group_missing_at_once(redis: Redis) ->
 
 
 async def test_a_restart_loses_nothing(private_valkey: Valkey, private_redis: Redis) -> None:
-    queue = RedisStreamsQueue(private_redis, max_length=10, reclaim_after=0)
+    queue = RedisStreamsQueue(private_redis, max_length=10, hold=0)
     await queue.publish(b"held")
     await queue.publish(b"waiting")
     await queue.receive(1)
@@ -105,12 +105,12 @@ async def test_a_restart_loses_nothing(private_valkey: Valkey, private_redis: Re
     private_valkey.stop()
     private_valkey.start()
 
-    received = await RedisStreamsQueue(private_redis, max_length=10, reclaim_after=0).receive(5)
+    received = await RedisStreamsQueue(private_redis, max_length=10, hold=0).receive(5)
     assert [message.payload for message in received] == [b"held", b"waiting"]
 
 
 async def test_empty_consumers_of_dead_processes_are_removed(redis: Redis) -> None:
-    idle, holding = (RedisStreamsQueue(redis, max_length=10, reclaim_after=60) for _ in range(2))
+    idle, holding = (RedisStreamsQueue(redis, max_length=10, hold=60) for _ in range(2))
     await holding.publish(b"payload")
     await holding.receive(1)
     await idle.publish(b"payload")
@@ -120,7 +120,7 @@ async def test_empty_consumers_of_dead_processes_are_removed(redis: Redis) -> No
     # Idle times are whole milliseconds, and one has to pass: then, with nothing to wait for,
     # whoever holds nothing counts as dead.
     await asyncio.sleep(0.002)
-    await RedisStreamsQueue(redis, max_length=10, reclaim_after=0).receive(0)
+    await RedisStreamsQueue(redis, max_length=10, hold=0).receive(0)
 
     left = await redis.xinfo_consumers(_KEY, "ingest")
     assert [consumer["pending"] for consumer in left] == [1]

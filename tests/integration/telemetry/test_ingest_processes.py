@@ -36,7 +36,7 @@ def settings(settings: Settings, private_valkey: Valkey) -> Settings:
 @pytest.fixture
 async def services(services: Services) -> Services:
     """Services whose queue takes any holder of a message for dead."""
-    services.queue = RedisStreamsQueue(services.redis, max_length=1_000_000, reclaim_after=0)
+    services.queue = RedisStreamsQueue(services.redis, max_length=1_000_000, hold=0)
     return services
 
 

@@ -18,8 +18,8 @@ def test_an_event_survives_the_way() -> None:
 def test_the_names_are_those_of_the_conventions() -> None:
     event = make_event(cache_read_input_tokens=1, reasoning_output_tokens=2, error_type="timeout")
     assert json.loads(encode(event)).keys() == {
-        *("id", "kind", "status", "started_at", "duration", "provider_name", "request_model"),
-        *("finish_reasons", "error_type", "time_to_first_chunk", "input_tokens"),
+        *("id", "schema_version", "kind", "status", "started_at", "duration", "provider_name"),
+        *("request_model", "finish_reasons", "error_type", "time_to_first_chunk", "input_tokens"),
         *("cache_read_input_tokens", "output_tokens", "reasoning_output_tokens"),
     }
 

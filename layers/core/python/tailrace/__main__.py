@@ -1,56 +1,59 @@
-"""The command line: ``python -m tailrace migrate|ingest|maintain``.
+"""The command line: ``tailrace``, or ``python -m tailrace``.
 
-Each command is what the function of the same name does, once. Bad input is one line on standard
-error and exit code 2; a failure is one line and exit code 1.
+Bad input is one line on standard error and exit code 2; a failure is one line and exit code 1.
 """
 
 import argparse
 import asyncio
 import logging
 import sys
-from typing import Any
+from typing import NoReturn
 
-import msgspec
 import psycopg
 
-from tailrace.db.migrate import MigrationError, migrate
-from tailrace.maintenance import maintain
+from tailrace.commands import dead_letters, functions, rollups
+from tailrace.db.migrate import MigrationError
 from tailrace.problems import Problem
 from tailrace.services import Services
 from tailrace.settings import Settings, SettingsError
-from tailrace.telemetry.ingest import ingest
+
+_COMMANDS = (functions, dead_letters, rollups)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(2)
 
 
 def main() -> int:
     """Run one command and return the exit code."""
-    parser = argparse.ArgumentParser(prog="tailrace", description="Run one function once.")
+    parser = _Parser(prog="tailrace", description="Run Tailrace, and look after its data.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="apply the schema migrations that are missing")
-    commands.add_parser("ingest", help="drain the queue and the outbox once")
-    commands.add_parser("maintain", help="create partitions and close dead runs, once")
-    command = parser.parse_args().command
+    for group in _COMMANDS:
+        group.add(commands)
+    arguments = parser.parse_args()
     # The pool tells of every attempt to connect; the one line at the end says the same.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     try:
-        settings = Settings.load()
-        report = asyncio.run(_run(command, settings))
+        text = asyncio.run(_run(Settings.load(), arguments))
     except SettingsError as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return 2
     except (Problem, MigrationError, psycopg.OperationalError) as error:
-        print(f"tailrace: {command}: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 1
-    print(msgspec.json.encode(report).decode())
+        print(f"tailrace: {arguments.command}: {str(error).splitlines()[0]}", file=sys.stderr)
+        # What does not exist was asked for in vain; all else that is wrong is the server's.
+        return 2 if isinstance(error, Problem) and error.status < 500 else 1
+    if text:
+        print(text)
     return 0
 
 
-async def _run(command: str, settings: Settings) -> Any:
-    if command == "migrate":
-        return {"applied": await migrate(settings.database_url.get_secret_value())}
+async def _run(settings: Settings, arguments: argparse.Namespace) -> str:
     services = Services(settings)
     await services.open()
     try:
-        return await (ingest(services) if command == "ingest" else maintain(services))
+        return await arguments.work(services, arguments)
     finally:
         await services.close()
 

@@ -12,9 +12,11 @@ from tailrace.settings import Settings
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from tailrace.attachments.library import Library
     from tailrace.auth.oidc import Provider as IdentityProvider
     from tailrace.limits.limiter import Limiter
     from tailrace.mail import Mailer
+    from tailrace.maintenance.archive import Shelf
     from tailrace.providers.registry import Providers
     from tailrace.providers.router import Router
     from tailrace.queue.base import Queue
@@ -41,9 +43,9 @@ class Services:
 
     @cached_property
     def queue(self) -> "Queue":
-        from tailrace.queue.redis_streams import RedisStreamsQueue
+        from tailrace import queue
 
-        return RedisStreamsQueue(self.redis, max_length=self.settings.queue_max_length)
+        return queue.create(self)
 
     @cached_property
     def providers(self) -> "Providers":
@@ -65,6 +67,21 @@ class Services:
         return mail.create(self.settings)
 
     @cached_property
+    def files(self) -> "Library":
+        """The files of messages."""
+        from tailrace.attachments import create_store
+        from tailrace.attachments.library import Library
+
+        return Library(self.pool, self.settings, create_store(self.settings))
+
+    @cached_property
+    def shelf(self) -> "Shelf | None":
+        """Where partitions are archived, where the settings name a place."""
+        from tailrace.maintenance import archive
+
+        return archive.create(self.settings)
+
+    @cached_property
     def oidc(self) -> "IdentityProvider":
         """The identity provider, where the settings name one."""
         from tailrace.auth.oidc import Provider
@@ -80,12 +97,15 @@ class Services:
     async def open(self) -> None:
         """Start the pool; returns at once, whether or not the database answers."""
         await self.pool.open(wait=False)
+        await self.queue.open()
 
     async def close(self) -> None:
         """Close what was made."""
         made = self.__dict__
         if "providers" in made:
             await self.providers.close()
+        if "queue" in made:
+            await self.queue.close()
         if "redis" in made:
             await self.redis.aclose()
         await self.pool.close()

@@ -23,12 +23,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tailrace.limits.rate import parse as parse_rate
+from tailrace.queue import KINDS as QUEUE_KINDS
 
 # Scheme, host and port, and nothing after them.
 _ORIGIN = r"^https?://[^\s/?#@]+$"
 # An address, or a name and an address in angle brackets; a line break would begin a header.
 _SENDER = r"^[^\r\n<>@]*<?[^\s<>@]+@[^\s<>@]+>?$"
 _MAIL_SCHEMES = ("smtp", "smtps", "ses", "file")
+# Seconds; times have an end, in Python as in PostgreSQL.
+_CENTURY = 100 * 366 * 86_400
 
 
 def _rate(text: str) -> str:
@@ -37,6 +40,8 @@ def _rate(text: str) -> str:
 
 
 RateText = Annotated[str, AfterValidator(_rate)]
+# Seconds; None for ever.
+KeptFor = Annotated[float | None, Field(ge=86_400, le=_CENTURY)]
 Usd = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=12)]
 
 Capability = Literal["vision", "documents", "reasoning", "tools"]
@@ -148,6 +153,13 @@ class Settings(BaseSettings):
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000)
     max_attachments: int = Field(default=4, ge=0, le=20)
     max_attachment_bytes: int = Field(default=3 << 20, ge=1, le=50 << 20)
+    attachments_url: str | None = Field(default=None, max_length=1000)
+    attachments_endpoint_url: str | None = Field(
+        default=None, max_length=500, pattern=r"^https?://[^\s?#@]+$"
+    )
+    max_upload_bytes: int = Field(default=10 << 20, ge=1, le=50 << 20)
+    max_stored_bytes: int = Field(default=1 << 30, ge=0, le=1 << 50)
+    uploads_kept_for: float = Field(default=86_400, ge=60, le=366 * 86_400)
     run_timeout: float = Field(default=840.0, gt=0, le=86_400)
     run_dead_after: float = Field(default=30.0, ge=1, le=3600)
     journal_ttl: int = Field(default=900, ge=10, le=86_400)
@@ -195,10 +207,28 @@ class Settings(BaseSettings):
 
     previews: bool = True
     preview_chars: int = Field(default=500, ge=0, le=10_000)
+    queue_url: SecretStr | None = None
     queue_max_length: int = Field(default=1_000_000, ge=1)
+    queue_max_deliveries: int = Field(default=10, ge=3, le=1000)
     event_lost_after: float = Field(default=600.0, gt=0, le=7 * 86_400)
     ingest_batch_size: int = Field(default=5_000, ge=1, le=100_000)
+    ingest_linger: float = Field(default=0.0, ge=0, le=840)
+    cloudwatch_namespace: str | None = Field(
+        default=None, max_length=255, pattern=r"^[A-Za-z0-9_.#/-][A-Za-z0-9_.#/ -]*$"
+    )
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
     partitions_ahead: int = Field(default=7, ge=1, le=366)
+    events_kept_for: KeptFor = None
+    previews_kept_for: KeptFor = None
+    minute_rollups_kept_for: KeptFor = None
+    hour_rollups_kept_for: KeptFor = None
+    day_rollups_kept_for: KeptFor = None
+    dead_letters_kept_for: float | None = Field(default=None, ge=7 * 86_400, le=_CENTURY)
+    archive_url: str | None = Field(default=None, max_length=1000)
+    archive_endpoint_url: str | None = Field(
+        default=None, max_length=500, pattern=r"^https?://[^\s?#@]+$"
+    )
+    archive_contents: Literal["numbers", "everything"] = "numbers"
 
     @field_validator("providers")
     @classmethod
@@ -209,6 +239,29 @@ class Settings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("every provider needs a name of its own")
         return providers
+
+    @field_validator("queue_url")
+    @classmethod
+    def _of_a_known_queue(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url.get_secret_value())
+            _ = parts.port
+        except ValueError:
+            raise ValueError("not a URL") from None
+        if parts.scheme not in QUEUE_KINDS:
+            raise ValueError(
+                f"allowed are URLs with {', '.join(f'{kind}://' for kind in QUEUE_KINDS)}"
+            )
+        if not parts.hostname:
+            raise ValueError("a host is needed after //")
+        if parts.scheme in ("http", "https"):
+            if "@" in parts.netloc:
+                raise ValueError("SQS takes the credentials of the role or the environment alone")
+            if len(parts.path.strip("/").split("/")) != 2 or parts.path.endswith(".fifo"):
+                raise ValueError("the URL of a standard queue of SQS is needed, as SQS gives it")
+        return url
 
     @field_validator("mail_url")
     @classmethod
@@ -227,6 +280,21 @@ class Settings(BaseSettings):
         if parts.scheme == "file" and (parts.netloc or not parts.path):
             raise ValueError("a folder is needed, as file:///folder")
         return url
+
+    @field_validator("attachments_url", "archive_url")
+    @classmethod
+    def _of_a_known_store(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError("not a URL") from None
+        if parts.scheme == "file" and not parts.netloc and parts.path.strip("/"):
+            return url
+        if parts.scheme == "s3" and re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
+            return url
+        raise ValueError("allowed are s3://bucket/prefix and file:///folder")
 
     @field_validator("oidc_client_id")
     @classmethod

@@ -26,6 +26,7 @@ from tailrace.providers.base import (
 from tailrace.providers.registry import Choice
 from tailrace.providers.router import Route
 from tailrace.runs import context
+from tailrace.runs.attachments import Reader
 from tailrace.services import Services
 from tailrace.telemetry.event import InferenceEvent, Kind, Status
 from tailrace.telemetry.redact import preview
@@ -73,6 +74,7 @@ class Call:
         self._settings = services.settings
         self._input_preview: str | None = None
         self._asked: ModelRequest | None = None
+        self._reader: Reader | None = None
         self._fitted: context.Fitted | None = None
         self._response: ResponseStart | None = None
         self._usage: Usage | None = None
@@ -82,9 +84,16 @@ class Call:
         self._chunks = 0
         self._cold = _take_cold()
 
-    def prepare(self, request: ModelRequest) -> None:
-        """Set what is asked; it is made to fit whichever model is called."""
+    def prepare(self, request: ModelRequest, reader: Reader | None = None) -> None:
+        """Set what is asked; it is made to fit whichever model is called.
+
+        Parameters
+        ----------
+        reader
+            Brings the files that are in the store, where there are any.
+        """
         self._asked = request
+        self._reader = reader
 
     def opening(self, prompt: str) -> dict[str, Any]:
         """Return the row of ``runs`` that notes that the call is about to be made.
@@ -208,17 +217,18 @@ class Call:
             cold_start=self._cold,
             input_preview=self._input_preview,
             output_preview=self._preview("".join(self.text)),
+            provider_kind=self.route.choice.kind,
             metadata=self._details(),
         )
 
     async def _fit(self, choice: Choice) -> ModelRequest:
         assert self._asked is not None
-        self._fitted = await context.fit(choice, self._asked)
+        self._fitted = await context.fit(choice, self._asked, self._reader)
         return self._fitted.request
 
     def _details(self) -> dict[str, Any]:
         """Return what the event tells besides: what was tried in vain, what was left out."""
-        details: dict[str, Any] = {"provider_kind": self.route.choice.kind}
+        details: dict[str, Any] = {}
         if self.route.fallback_from or self.route.calls > 1 or len(self.route.failed) > 1:
             details["failed_attempts"] = msgspec.to_builtins(self.route.failed)
         return details | self.omitted

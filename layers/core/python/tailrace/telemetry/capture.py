@@ -6,11 +6,12 @@ failure of the queue ever reaches the caller; `tailrace.telemetry.ingest` does t
 
 import asyncio
 import logging
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection
-from tailrace.queue.base import Queue, QueueFull, QueueUnavailable
+from tailrace.queue.base import PayloadRefused, Queue, QueueFull, QueueUnavailable
 from tailrace.telemetry.event import InferenceEvent, encode
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,18 @@ _PAUSE = 1.0
 _asked_again_at: WeakKeyDictionary[Queue, float] = WeakKeyDictionary()
 
 
+# Who is told of every event.
+_told: list[Callable[[InferenceEvent], None]] = []
+
+
+def tell(listener: Callable[[InferenceEvent], None]) -> None:
+    """Have a function told of every event of this process, once the queue has been offered it.
+
+    It must not raise, wait, or take long: a response waits for it.
+    """
+    _told.append(listener)
+
+
 async def publish(queue: Queue, event: InferenceEvent) -> bytes | None:
     """Offer an event to the queue.
 
@@ -33,15 +46,22 @@ async def publish(queue: Queue, event: InferenceEvent) -> bytes | None:
     bytes or None
         ``None`` when the queue has the event, else the payload for `spill`.
     """
-    payload = encode(event)
+    unsent = await _offer(queue, event, encode(event))
+    for listener in _told:
+        listener(event)
+    return unsent
+
+
+async def _offer(queue: Queue, event: InferenceEvent, payload: bytes) -> bytes | None:
     now = asyncio.get_running_loop().time()
     if now < _asked_again_at.get(queue, 0.0):
         return payload
     try:
         async with asyncio.timeout(_PATIENCE):
             await queue.publish(payload)
-    except QueueFull:
-        _log.warning("the queue is full: event %s goes to the outbox", event.id)
+    except (QueueFull, PayloadRefused) as error:
+        # It answers: the next event may be taken.
+        _log.warning("the queue did not take event %s (%r): to the outbox", event.id, error)
         return payload
     except (QueueUnavailable, TimeoutError) as error:
         _asked_again_at[queue] = asyncio.get_running_loop().time() + _PAUSE

@@ -15,7 +15,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, structs
 
-SCHEMA_VERSION = 1
+#: Of what `encode` writes. A change that older events do not fit into needs the next number and a
+#: step in `tailrace.telemetry.upgrades`.
+SCHEMA_VERSION = 2
 
 Kind = Literal["chat", "title", "guest", "gateway", "embedding"]
 Status = Literal["ok", "error", "cancelled", "timeout", "interrupted"]
@@ -34,6 +36,8 @@ class InferenceEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_un
     ----------
     id
         UUIDv7; for a run, the run's id. With ``started_at`` it makes redelivery harmless.
+    schema_version
+        On the wire it is always there, but in version 1, which did not tell.
     owner_id
         User or guest who caused the call.
     request_id
@@ -46,6 +50,8 @@ class InferenceEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_un
         Includes ``reasoning_output_tokens``.
     usage_estimated
         The provider told no usage; the counts are an estimate.
+    provider_kind
+        Adapter that made the call; tells what it costs where the provider's name does not.
     fallback_from
         Model first asked for, when another one answered.
     input_preview, output_preview, error_message
@@ -53,13 +59,17 @@ class InferenceEvent(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_un
     """
 
     id: UUID
-    schema_version: Annotated[int, Meta(ge=1)] = SCHEMA_VERSION
+    # A factory's value, unlike a plain default, is written.
+    schema_version: Annotated[int, Meta(ge=1)] = msgspec.field(
+        default_factory=lambda: SCHEMA_VERSION
+    )
     kind: Kind
     status: Status
     started_at: _Time
     duration: _Seconds
     operation_name: _Name = "chat"
     provider_name: _Name
+    provider_kind: _Name | None = None
     request_model: _Name
     response_model: _Name | None = None
     response_id: _Name | None = None
@@ -89,6 +99,20 @@ class InvalidEvent(ValueError):
     """The payload is no event that Tailrace can keep; the text says why."""
 
 
+class NewerEvent(InvalidEvent):
+    """The payload is an event of a newer release, which will be able to read it."""
+
+    def __init__(self, schema_version: int) -> None:
+        super().__init__(
+            f"an event of schema version {schema_version}, where {SCHEMA_VERSION} is the newest"
+        )
+        self.schema_version = schema_version
+
+
+class _Version(msgspec.Struct):
+    schema_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
+
+
 #: Bytes of a payload; what is longer is no event.
 MAX_PAYLOAD = 256 * 1024
 
@@ -100,6 +124,11 @@ _TEXTS = ("error_message", "input_preview", "output_preview")
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(InferenceEvent)
+_version_decoder = msgspec.json.Decoder(_Version)
+
+# What follows the id in every event that this release wrote: most need not be looked at twice.
+_CURRENT = b'","schema_version":%d,' % SCHEMA_VERSION
+_CURRENT_AT = len('{"id":"') + 36
 
 
 def encode(event: InferenceEvent) -> bytes:
@@ -121,16 +150,24 @@ def encode(event: InferenceEvent) -> bytes:
 
 
 def decode(payload: bytes) -> InferenceEvent:
-    """Read an event and check every field; its text is `storable`.
+    """Read an event and check every field; its text is `storable`, its version the newest.
 
     Raises
     ------
+    NewerEvent
+        When a newer release wrote it.
     InvalidEvent
         When the payload is not JSON, or a field is missing, unknown or out of its bounds.
     """
-    if len(payload) > MAX_PAYLOAD:
-        raise InvalidEvent(f"{len(payload)} bytes, where {MAX_PAYLOAD} are allowed")
     try:
+        if not payload.startswith(_CURRENT, _CURRENT_AT):
+            version = _version_decoder.decode(payload).schema_version
+            if version > SCHEMA_VERSION:
+                raise NewerEvent(version)
+            if version < SCHEMA_VERSION and len(payload) <= MAX_PAYLOAD:
+                payload = _upgraded(payload, version)
+        if len(payload) > MAX_PAYLOAD:
+            raise InvalidEvent(f"{len(payload)} bytes, where {MAX_PAYLOAD} are allowed")
         # NUL is the one character that JSON can carry and PostgreSQL cannot hold; raw, it is no
         # JSON, so the escape tells.
         if b"\\u0000" in payload:
@@ -155,6 +192,13 @@ def storable(text: str) -> str:
         # Two halves that belong together become one character on the way.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _upgraded(payload: bytes, version: int) -> bytes:
+    from tailrace.telemetry.upgrades import upgrade
+
+    event = upgrade(msgspec.json.decode(payload), version)
+    return _encoder.encode({**event, "schema_version": SCHEMA_VERSION})
 
 
 def _without_nul(value: Any) -> Any:

@@ -1,34 +1,44 @@
 """Ingestion: drains the outbox and the queue into `inference_log`, each event once.
 
-Called by `functions/ingest`, by the scheduler of ``make up`` and by ``python -m tailrace ingest``.
-It may run twice, run beside itself and be killed anywhere: a message is acknowledged only after
-the transaction that holds its row has been committed, and a row that is there already is left as
-it is. It never drops an event: one that cannot be kept becomes a dead letter.
+Called by `functions/ingest`, by the scheduler of ``make up`` and by ``tailrace ingest``. It may run
+twice, run beside itself and be killed anywhere: a message is acknowledged only after the
+transaction that holds its row has been committed, and a row that is there already is left as it is.
+It never drops an event: one that cannot be kept becomes a dead letter, which may be tried again.
 """
 
 import asyncio
 import logging
+import math
 import struct
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, NamedTuple
 
 import msgspec
 from psycopg import DataError, Error, IntegrityError
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection, connect, transaction
-from tailrace.problems import unavailable
-from tailrace.queue.base import Message, QueueUnavailable
-from tailrace.telemetry.event import InferenceEvent, InvalidEvent, decode, storable
+from tailrace.problems import Problem, unavailable
+from tailrace.queue.base import RECEIVE_BYTES, Message, QueueUnavailable
+from tailrace.telemetry.event import (
+    SCHEMA_VERSION,
+    InferenceEvent,
+    InvalidEvent,
+    NewerEvent,
+    decode,
+    storable,
+)
+from tailrace.telemetry.redact import preview
 
 if TYPE_CHECKING:
     from tailrace.services import Services
 
 _log = logging.getLogger(__name__)
 _sql = queries.load("telemetry")
+_letters = queries.load("dead_letters")
 
 # The columns of a row, in the order of COPY: what the event holds as it is...
 _FIELDS = {
@@ -76,9 +86,20 @@ _WORKERS = 2
 # Events after which the loop gets a turn: `make up` chats in the same process.
 _TURN = 250
 
+# Runs settled in one statement.
+_SETTLED = 10_000
+
+# Seconds after its deadline at which an ingestion gives up a batch under way.
+_GRACE = 10.0
+
+# Seconds between two looks of an ingestion that lingers.
+_POLL = 0.5
+
 _ATTEMPTS = 5
 _REASON_CHARS = 500
-_DEAD_PAYLOAD = 1024 * 1024
+_EXHAUSTED = "was handed to ingestion again and again, and never acknowledged"
+
+_Source = Literal["queue", "outbox", "dead_letters"]
 
 
 class IngestReport(msgspec.Struct):
@@ -86,10 +107,12 @@ class IngestReport(msgspec.Struct):
 
     Attributes
     ----------
-    received, outbox
-        Messages taken from the queue and from the outbox; they add up to the next three.
-    inserted, duplicates, dead
-        Rows written, events that were there already, dead letters written.
+    received, outbox, replayed
+        Messages taken from the queue, from the outbox and from the dead letters that are to be
+        tried again; they add up to the next four.
+    inserted, duplicates, dead, parked
+        Rows written, events that were there already, dead letters written, and events of a newer
+        release put by for it.
     batches
         Transactions committed.
     queue_available
@@ -98,39 +121,99 @@ class IngestReport(msgspec.Struct):
 
     received: int = 0
     outbox: int = 0
+    replayed: int = 0
     inserted: int = 0
     duplicates: int = 0
     dead: int = 0
+    parked: int = 0
     batches: int = 0
     queue_available: bool = True
 
 
 async def ingest(services: "Services", *, deadline: float | None = None) -> IngestReport:
-    """Drain outbox and queue once; what comes in meanwhile may wait for the next time.
+    """Drain dead letters to be tried again, outbox and queue.
+
+    It ends when what was there at its start has landed; with ``TAILRACE_INGEST_LINGER`` it goes on
+    for so long with what comes in meanwhile.
 
     Parameters
     ----------
     deadline
-        Time of the event loop after which no further batch is begun.
+        Time of the event loop after which no further batch is begun; ten seconds later, one under
+        way is given up, and comes again.
 
     Raises
     ------
     Problem
-        503 when PostgreSQL cannot be reached. What is not committed stays in queue and outbox.
+        503 when PostgreSQL cannot be reached. What is not committed stays where it was.
     """
     ingestion = _Ingestion(services, deadline)
-    await ingestion.drain(ingestion.land_from_outbox)
-    await ingestion.drain(ingestion.land_from_queue)
-    async with connect(services.pool) as connection:
-        await connection.execute(_sql["settle_runs"])
+    clock = asyncio.get_running_loop().time
+    end = min(clock() + services.settings.ingest_linger, deadline or math.inf)
+    try:
+        async with asyncio.timeout_at(None if deadline is None else deadline + _GRACE):
+            await ingestion.run()
+            while clock() + _POLL < end:
+                await asyncio.sleep(_POLL)
+                await ingestion.run()
+    except TimeoutError:
+        _log.warning("time is up: a batch under way was given up, and comes again")
+    return ingestion.report
+
+
+async def ingest_messages(
+    services: "Services", messages: list[Message], *, deadline: float | None = None
+) -> tuple[IngestReport, list[str]]:
+    """Land messages that somebody else received, and who acknowledges what has landed.
+
+    Parameters
+    ----------
+    deadline
+        As of `ingest`.
+
+    Returns
+    -------
+    report : IngestReport
+    failed : list of str
+        Ids of the messages that did not land, and have to come again.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached and none has landed.
+    """
+    ingestion = _Ingestion(services, deadline)
+    failed: list[str] = []
+    try:
+        async with asyncio.timeout_at(None if deadline is None else deadline + _GRACE):
+            failed += await ingestion.land_received(messages)
+            await ingestion.settle()
+    except TimeoutError:
+        _log.warning("time is up: a batch under way was given up, and comes again")
+        failed = [message.id for message in messages]
+    return ingestion.report, failed
+
+
+async def replay(services: "Services") -> IngestReport:
+    """Land the dead letters that are to be tried again, and nothing else.
+
+    Raises
+    ------
+    Problem
+        503 when PostgreSQL cannot be reached. What is not committed stays as it was.
+    """
+    ingestion = _Ingestion(services, None)
+    await ingestion.drain(ingestion.land_dead_letters)
     return ingestion.report
 
 
 class _Dead(NamedTuple):
-    """A message that cannot be kept, and why."""
+    """A message that cannot be kept as a row, and why."""
 
     message: Message
     reason: str
+    #: Of an event of a newer release.
+    schema_version: int | None = None
 
 
 class _Conflict(Exception):
@@ -150,6 +233,25 @@ class _Ingestion:
         self._turn = asyncio.Lock()
         # Until the first batch proves otherwise, every event is taken for new and fit.
         self._straight = True
+        self._asked_for_parked = False
+        # Messages of the queue that are to land before what came meanwhile may wait.
+        self._expected = 0
+
+    async def run(self) -> None:
+        """Land what is there now."""
+        if self._time_is_up():
+            return
+        batches = self.report.batches
+        await self.drain(self.land_dead_letters)
+        await self.drain(self.land_from_outbox)
+        try:
+            self._expected = self.report.received + await self._services.queue.depth()
+        except QueueUnavailable as error:
+            self._note_unavailable(error)
+        else:
+            await self.drain(self.land_from_queue)
+        if self.report.batches > batches or not batches:
+            await self.settle()
 
     async def drain(self, land: Callable[[], Awaitable[bool]]) -> None:
         """Land batches until `land` says that there is no more, or the time is up."""
@@ -162,16 +264,23 @@ class _Ingestion:
         except* Exception as group:
             raise group.exceptions[0] from None
 
+    async def land_dead_letters(self) -> bool:
+        """Land one batch of the dead letters to be tried again; true when there may be more."""
+        if not self._asked_for_parked:
+            async with connect(self._services.pool) as connection:
+                await connection.execute(
+                    _letters["ask_replay_of_parked"], {"schema_version": SCHEMA_VERSION}
+                )
+            self._asked_for_parked = True
+        taken, more = await self._commit_rows("dead_letters", _letters["take"])
+        self.report.replayed += taken
+        return more
+
     async def land_from_outbox(self) -> bool:
         """Land one batch of the outbox; true when there may be more."""
-
-        async def take(connection: Connection) -> list[Message]:
-            cursor = await connection.execute(_sql["take_outbox"], {"limit": self._limit})
-            return [Message(str(row["id"]), row["payload"]) for row in await cursor.fetchall()]
-
-        taken = await self._commit("outbox", take)
+        taken, more = await self._commit_rows("outbox", _sql["take_outbox"])
         self.report.outbox += taken
-        return taken >= self._limit
+        return more
 
     async def land_from_queue(self) -> bool:
         """Land one batch of the queue; true when there may be more."""
@@ -182,24 +291,72 @@ class _Ingestion:
             if not messages:
                 return False
             ids = [message.id for message in messages]
-
-            async def take(_: Connection) -> list[Message]:
-                return messages
-
             try:
-                await self._commit("queue", take)
+                async with self._holding(ids):
+                    await self._commit_messages(messages)
             except BaseException:
                 # The next ingestion need not wait until we are taken for dead.
                 with suppress(QueueUnavailable):
                     await queue.release(ids)
                 raise
-            self.report.received += len(messages)
             await queue.acknowledge(ids)
         except QueueUnavailable as error:
-            _log.warning("the queue is unavailable: %s", error)
-            self.report.queue_available = False
+            self._note_unavailable(error)
             return False
-        return len(messages) >= self._limit
+        return len(messages) >= self._limit or self.report.received < self._expected
+
+    async def land_received(self, messages: list[Message]) -> list[str]:
+        """Land messages of the queue that somebody else received; return which did not.
+
+        Raises
+        ------
+        Problem
+            When none did.
+        """
+        for start in range(0, len(messages), self._limit):
+            if self._time_is_up():
+                return [message.id for message in messages[start:]]
+            try:
+                await self._commit_messages(messages[start : start + self._limit])
+            except Problem as problem:
+                if start == 0:
+                    raise
+                _log.warning("a part of the messages comes again: %s", problem)
+                return [message.id for message in messages[start:]]
+        return []
+
+    async def settle(self) -> None:
+        """Forget the runs whose events have arrived, as far as time allows."""
+        while True:
+            async with connect(self._services.pool) as connection:
+                cursor = await connection.execute(_sql["settle_runs"], {"limit": _SETTLED})
+            if cursor.rowcount < _SETTLED or self._time_is_up():
+                return
+
+    @asynccontextmanager
+    async def _holding(self, ids: list[str]) -> AsyncIterator[None]:
+        """Keep the queue from handing out messages again, however long they take."""
+        queue = self._services.queue
+
+        async def extend() -> None:
+            while True:
+                await asyncio.sleep(max(queue.hold / 3, 1.0))
+                try:
+                    await queue.extend(ids)
+                except QueueUnavailable as error:
+                    _log.warning("a batch may be delivered again: %s", error)
+
+        extending = asyncio.create_task(extend())
+        try:
+            yield
+        finally:
+            extending.cancel()
+            with suppress(asyncio.CancelledError):
+                await extending
+
+    def _note_unavailable(self, error: QueueUnavailable) -> None:
+        _log.warning("the queue is unavailable: %s", error)
+        self.report.queue_available = False
 
     async def _repeat(self, land: Callable[[], Awaitable[bool]]) -> None:
         while not self._time_is_up() and await land():
@@ -208,10 +365,39 @@ class _Ingestion:
     def _time_is_up(self) -> bool:
         return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
 
+    async def _commit_messages(self, messages: list[Message]) -> None:
+        """Land messages of the queue in one transaction."""
+
+        async def take(_: Connection) -> list[Message]:
+            return messages
+
+        await self._commit("queue", take)
+        self.report.received += len(messages)
+
+    async def _commit_rows(self, source: _Source, statement: LiteralString) -> tuple[int, bool]:
+        """Land what a statement takes from a table in one transaction with it.
+
+        Returns
+        -------
+        taken : int
+        more : bool
+            Whether it took as much as it may.
+        """
+        size = 0
+
+        async def take(connection: Connection) -> list[Message]:
+            nonlocal size
+            terms = {"limit": self._limit, "max_bytes": RECEIVE_BYTES}
+            cursor = await connection.execute(statement, terms)
+            rows = await cursor.fetchall()
+            size = sum(len(row["payload"]) for row in rows)
+            return [Message(str(row["id"]), row["payload"]) for row in rows]
+
+        taken = await self._commit(source, take)
+        return taken, taken >= self._limit or size >= RECEIVE_BYTES
+
     async def _commit(
-        self,
-        source: Literal["queue", "outbox"],
-        take: Callable[[Connection], Awaitable[list[Message]]],
+        self, source: _Source, take: Callable[[Connection], Awaitable[list[Message]]]
     ) -> int:
         """Land what `take` gives in one transaction with it; return how many messages."""
         for _ in range(_ATTEMPTS):
@@ -229,32 +415,45 @@ class _Ingestion:
             except _Conflict as conflict:
                 _log.info("a batch is tried again: %s", conflict)
                 continue
+            parked = sum(letter.schema_version is not None for letter in dead)
             self.report.batches += 1
             self.report.inserted += inserted
-            self.report.duplicates += len(messages) - dead - inserted
-            self.report.dead += dead
+            self.report.duplicates += len(messages) - len(dead) - inserted
+            self.report.dead += len(dead) - parked
+            self.report.parked += parked
             return len(messages)
         raise unavailable("The database refused a batch again and again.")
 
     async def _write(
-        self, connection: Connection, source: str, messages: list[Message]
-    ) -> tuple[int, int]:
-        """Write rows and dead letters; return how many of each."""
-        inserted, dead = await self._insert(connection, messages)
+        self, connection: Connection, source: _Source, messages: list[Message]
+    ) -> tuple[int, list[_Dead]]:
+        """Write rows and dead letters; return how many rows, and the dead."""
+        # Whatever keeps these from landing may be in themselves: they are not even looked at.
+        exhausted = [_Dead(message, _EXHAUSTED) for message in messages if message.exhausted]
+        if exhausted:
+            messages = [message for message in messages if not message.exhausted]
+        inserted, dead = await self._insert(connection, messages) if messages else (0, [])
+        dead += exhausted
         if dead:
-            _log.warning("%d events are dead letters now: %s", len(dead), dead[0].reason)
+            _log.warning("%d events are dead letters now: %s", len(dead), _reason(dead[0]))
             letters = [
                 {
                     "source": source,
-                    "source_id": message.id,
-                    "reason": storable(reason)[:_REASON_CHARS],
-                    "payload": message.payload[:_DEAD_PAYLOAD],
+                    "source_id": letter.message.id,
+                    "reason": _reason(letter),
+                    "payload": letter.message.payload,
+                    "schema_version": letter.schema_version,
                 }
-                for message, reason in dead
+                for letter in dead
             ]
+            again = source == "dead_letters"
             async with connection.cursor() as cursor:
-                await cursor.executemany(_sql["bury"], letters)
-        return inserted, len(dead)
+                await cursor.executemany(_letters["bury_again" if again else "bury"], letters)
+        if source == "dead_letters":
+            buried = {letter.message.id for letter in dead}
+            landed = [int(message.id) for message in messages if message.id not in buried]
+            await connection.execute(_letters["resurrect"], {"ids": landed})
+        return inserted, dead
 
     async def _insert(
         self, connection: Connection, messages: list[Message]
@@ -311,6 +510,8 @@ class _Ingestion:
                 for number, message in enumerate(messages, start=1):
                     try:
                         row = make_row(decode(message.payload))
+                    except NewerEvent as error:
+                        dead.append(_Dead(message, str(error), error.schema_version))
                     except InvalidEvent as error:
                         dead.append(_Dead(message, str(error)))
                     else:
@@ -324,10 +525,13 @@ def _load_make_row() -> Callable[[InferenceEvent], tuple[Any, ...]]:
     from tailrace.telemetry import pricing
 
     def make_row(event: InferenceEvent) -> tuple[Any, ...]:
+        metadata = event.metadata
+        if event.provider_kind is not None:
+            metadata = {"provider_kind": event.provider_kind, **metadata}
         return (
             *_fields_of(event),
             _array(tuple(event.finish_reasons)),
-            b"\x01" + msgspec.json.encode(event.metadata) if event.metadata else b"\x01{}",
+            b"\x01" + msgspec.json.encode(metadata) if metadata else b"\x01{}",
             *pricing.price(event),
             pricing.VERSION,
         )
@@ -347,6 +551,11 @@ def _array(values: tuple[str, ...]) -> bytes:
     return struct.pack(">iiiii", 1, 0, _TEXT_OID, len(items), 1) + b"".join(
         struct.pack(">i", len(item)) + item for item in items
     )
+
+
+def _reason(letter: _Dead) -> str:
+    # What says that a value is wrong may quote it.
+    return preview(storable(letter.reason), _REASON_CHARS)
 
 
 def _is_refusal(error: Error) -> bool:

@@ -72,12 +72,8 @@ def price(event: InferenceEvent) -> tuple[Decimal | None, bool]:
         tokens are not known. A call that ended without a chunk and without usage is not taken to
         have cost anything.
     """
-    kind = event.metadata.get("provider_kind")
     model = _find(
-        event.provider_name,
-        kind if isinstance(kind, str) else None,
-        event.response_model,
-        event.request_model,
+        event.provider_name, event.provider_kind, event.response_model, event.request_model
     )
     if model is None:
         return None, True

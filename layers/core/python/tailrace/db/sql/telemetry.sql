@@ -3,11 +3,18 @@
 INSERT INTO telemetry_outbox (payload) VALUES (%(payload)s)
 
 -- name: take_outbox
--- Take the oldest events of the outbox that nobody else is taking; they are gone with the commit.
+-- Take the oldest events of the outbox that nobody else is taking, up to so many bytes; they are
+-- gone with the commit.
+WITH locked AS (
+    SELECT id, octet_length(payload) AS bytes FROM telemetry_outbox
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), measured AS (
+    SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM locked
+)
 DELETE FROM telemetry_outbox
-WHERE id = ANY (ARRAY(
-    SELECT id FROM telemetry_outbox ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
+WHERE id = ANY (ARRAY(SELECT id FROM measured WHERE before < %(max_bytes)s))
 RETURNING id, payload
 
 -- name: copy_to_log
@@ -58,23 +65,30 @@ FROM inference_staging
 ON CONFLICT DO NOTHING
 
 -- name: settle_runs
--- The events of these runs have arrived. A subquery for each, since there are few runs and many
--- events: a join might read the whole log.
+-- The events of these runs have arrived; the oldest first, so many at once. A subquery for each,
+-- since there are few runs and many events: a join might read the whole log.
 DELETE FROM runs
-WHERE closed_at IS NOT NULL AND (
-    SELECT true FROM inference_log
-    WHERE inference_log.id = runs.id AND inference_log.started_at = runs.started_at
-)
+WHERE id = ANY (ARRAY(
+    SELECT id FROM runs
+    WHERE closed_at IS NOT NULL AND (
+        SELECT true FROM inference_log
+        WHERE inference_log.id = runs.id AND inference_log.started_at = runs.started_at
+    )
+    ORDER BY id
+    LIMIT %(limit)s
+))
 
 -- name: empty_staging
 -- Between two merges of one transaction.
 TRUNCATE inference_staging
 
--- name: bury
--- Keep what cannot be used, with the reason; a redelivery only counts.
-INSERT INTO inference_dead_letters (source, source_id, reason, payload)
-VALUES (%(source)s, %(source_id)s, %(reason)s, %(payload)s)
-ON CONFLICT (source, source_id) DO UPDATE
-SET attempts = inference_dead_letters.attempts + 1,
-    reason = excluded.reason,
-    last_seen_at = now()
+-- name: backlog
+-- What is on its way beside the queue, and since when the event is that has been for longest.
+SELECT
+    greatest(0, coalesce(extract(epoch FROM now() - least(
+        (SELECT min(closed_at) FROM runs WHERE closed_at IS NOT NULL),
+        (SELECT created_at FROM telemetry_outbox ORDER BY id LIMIT 1)
+    )), 0)) AS lag,
+    (SELECT count(*) FROM telemetry_outbox) AS spilled,
+    (SELECT count(*) FROM inference_dead_letters WHERE schema_version IS NULL) AS dead,
+    (SELECT count(*) FROM inference_dead_letters WHERE schema_version IS NOT NULL) AS parked

@@ -12,8 +12,10 @@ from starlette.responses import Response
 from tailrace.http import problems
 from tailrace.http.api.routes import (
     account,
+    attachments,
     auth,
     conversations,
+    dead_letters,
     feedback,
     guests,
     health,
@@ -22,6 +24,7 @@ from tailrace.http.api.routes import (
     metrics,
     models,
     oidc,
+    prometheus,
     search,
     shares,
     transfer,
@@ -37,7 +40,7 @@ from tailrace.services import Services
 # Bytes: far more than any of the bodies below describes.
 _MAX_BODY = 1 << 20
 # What is imported or uploaded may be larger; each of these has a limit of its own.
-_READ_IN_PIECES = ("/api/import", "/api/guests/", "/api/attachments")
+_READ_IN_PIECES = ("/api/import", "/api/guests/", "/api/attachments/")
 
 
 def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
@@ -83,9 +86,12 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         feedback,
         search,
         shares,
+        attachments,
         transfer,
         models,
         metrics,
+        prometheus,
+        dead_letters,
         health,
     ):
         app.include_router(routes.router)
