@@ -4,6 +4,7 @@ Called by `functions/maintain`, by the scheduler of ``make up`` and by
 ``python -m tailrace maintain``.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,9 +13,10 @@ from tailrace.auth import resets
 from tailrace.auth.erasure import forget_late_events
 from tailrace.db import queries
 from tailrace.db.pool import connect
-from tailrace.maintenance.partitions import create_partitions
-from tailrace.maintenance.purge import purge_deleted
+from tailrace.maintenance.partitions import create_partitions, sweep
+from tailrace.maintenance.purge import purge_attachments, purge_deleted
 from tailrace.maintenance.reaper import reap_dead_runs
+from tailrace.maintenance.retention import apply_retention
 from tailrace.search.words import refresh_words
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["MaintainReport", "maintain"]
 
 _sql = queries.load("maintenance")
+
+# Seconds for moving, archiving and dropping what is stored, unless the caller says otherwise: who
+# waits for a link, or for a run that died, must not wait for a backlog of rows.
+_STORAGE_TIME = 20.0
 
 
 class MaintainReport(msgspec.Struct):
@@ -40,12 +46,22 @@ class MaintainReport(msgspec.Struct):
         Expired sessions deleted.
     purged
         Conversations purged, deleted long enough ago.
+    attachments
+        Files purged that no message uses.
     reset_links
         Reset links sent.
     forgotten
         Events of deleted accounts that came late and were made nobody's.
     indexed
         Texts that came or went, and whose words misspelt queries are now compared with.
+    swept
+        Events moved from the default partition to their day's.
+    archived, dropped
+        Names of partitions.
+    emptied_previews
+        Calls whose previews were emptied.
+    deleted_rollups, deleted_dead_letters
+        What retention deleted.
     """
 
     partitions: list[str]
@@ -53,13 +69,25 @@ class MaintainReport(msgspec.Struct):
     lost: int
     sessions: int
     purged: int
+    attachments: int
     reset_links: int
     forgotten: int
     indexed: int
+    swept: int
+    archived: list[str]
+    dropped: list[str]
+    emptied_previews: int
+    deleted_rollups: int
+    deleted_dead_letters: int
 
 
-async def maintain(services: "Services") -> MaintainReport:
+async def maintain(services: "Services", *, deadline: float | None = None) -> MaintainReport:
     """Create partitions, close dead runs, send lost events again, delete what has expired.
+
+    Parameters
+    ----------
+    deadline
+        Time of the event loop after which no further piece of what is stored is moved or dropped.
 
     Raises
     ------
@@ -73,16 +101,42 @@ async def maintain(services: "Services") -> MaintainReport:
             _sql["send_lost_events_again"], {"older_than": services.settings.event_lost_after}
         )
         ended = await connection.execute(_sql["delete_expired_sessions"])
-    return MaintainReport(
+    report = MaintainReport(
         partitions=partitions,
         runs=runs,
         lost=sent.rowcount,
         sessions=ended.rowcount,
         purged=await purge_deleted(services),
+        attachments=await purge_attachments(services),
         reset_links=await _send_reset_links(services),
         forgotten=await forget_late_events(services),
         indexed=await refresh_words(services.pool),
+        swept=0,
+        archived=[],
+        dropped=[],
+        emptied_previews=0,
+        deleted_rollups=0,
+        deleted_dead_letters=0,
     )
+    await _tidy(services, report, deadline)
+    return report
+
+
+async def _tidy(services: "Services", report: MaintainReport, deadline: float | None) -> None:
+    """Do what may take long, after all that somebody waits for."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + _STORAGE_TIME if deadline is None else deadline
+
+    def is_time_up() -> bool:
+        return clock() >= end
+
+    ahead = services.settings.partitions_ahead
+    report.swept = await sweep(services.pool, ahead, is_time_up=is_time_up)
+    kept = await apply_retention(services, is_time_up=is_time_up)
+    report.archived, report.dropped = kept.archived, kept.dropped
+    report.emptied_previews = kept.previews
+    report.deleted_rollups = kept.rollups
+    report.deleted_dead_letters = kept.dead_letters
 
 
 async def _send_reset_links(services: "Services") -> int:
