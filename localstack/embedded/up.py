@@ -121,6 +121,7 @@ def _read_settings(folder: DataFolder, port: int) -> Settings:
         "TAILRACE_SECURE_COOKIES": "false",
         "TAILRACE_PUBLIC_URL": f"http://localhost:{port}",
         "TAILRACE_MAIL_URL": (folder.path / "outbox").as_uri(),
+        "TAILRACE_ATTACHMENTS_URL": (folder.path / "attachments").as_uri(),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -1,6 +1,6 @@
 """The whole site on a loopback port, over the real servers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from tailrace.settings import ModelSettings, ProviderSettings, Settings
 from tests.support.chat_client import ChatClient
 from tests.support.model_server import ModelServer
 from tests.support.serving import serve
+from tests.support.sqs import Sqs, serve_sqs
 
 
 @pytest.fixture
-def settings(settings: Settings, model_server: ModelServer) -> Settings:
-    """Add a provider whose bytes the test decides, as the default."""
+def settings(settings: Settings, model_server: ModelServer, tmp_path: Path) -> Settings:
+    """Add a provider whose bytes the test decides, as the default, and a folder for files."""
     scripted = settings.providers[0]
     local = ProviderSettings(
         name="local",
@@ -30,7 +31,13 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
         first_chunk_timeout=5,
         chunk_timeout=5,
     )
-    return settings.model_copy(update={"providers": (local, scripted), "default_model": "local/m"})
+    return settings.model_copy(
+        update={
+            "providers": (local, scripted),
+            "default_model": "local/m",
+            "attachments_url": (tmp_path / "attachments").as_uri(),
+        }
+    )
 
 
 @asynccontextmanager
@@ -69,6 +76,13 @@ async def user(http: httpx.AsyncClient) -> ChatClient:
 def guest(http: httpx.AsyncClient) -> ChatClient:
     """A guest's client."""
     return ChatClient(http)
+
+
+@pytest.fixture(scope="session")
+def sqs() -> Iterator[Sqs]:
+    """A server of SQS."""
+    with serve_sqs() as server:
+        yield server
 
 
 class Database:

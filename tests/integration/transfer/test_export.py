@@ -188,7 +188,7 @@ async def test_memory_does_not_grow_with_the_account(services: Services) -> None
         volume = await export.plan(services.pool, owner_id, None, 1 << 30)
         tracemalloc.start()
         length = 0
-        async for piece in archive(services.pool, owner_id, volume):
+        async for piece in archive(services.pool, services.files, owner_id, volume):
             length += len(piece)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -201,18 +201,18 @@ async def test_one_export_of_an_account_at_a_time(services: Services) -> None:
     owner_id = await _fill(services, conversations=3, messages=10, size=64_000)
     other_id = await _fill(services, conversations=1, messages=1, size=32)
     volume = await export.plan(services.pool, owner_id, None, 1 << 30)
-    first = archive(services.pool, owner_id, volume)
+    first = archive(services.pool, services.files, owner_id, volume)
     begun = await anext(first)
 
     with pytest.raises(Problem) as refused:
-        await anext(archive(services.pool, owner_id, volume))
+        await anext(archive(services.pool, services.files, owner_id, volume))
     assert refused.value.status == 409
-    assert await anext(archive(services.pool, other_id, volume))
+    assert await anext(archive(services.pool, services.files, other_id, volume))
 
     rest = b"".join([piece async for piece in first])
     _opened(begun + rest)
     # The connection is back, and so is the lock.
-    again = archive(services.pool, owner_id, volume)
+    again = archive(services.pool, services.files, owner_id, volume)
     assert await anext(again)
     await again.aclose()
 
@@ -220,7 +220,7 @@ async def test_one_export_of_an_account_at_a_time(services: Services) -> None:
 async def test_an_export_is_of_one_moment(services: Services) -> None:
     owner_id = await _fill(services, conversations=5, messages=10, size=64_000)
     volume = await export.plan(services.pool, owner_id, None, 1 << 30)
-    pieces = archive(services.pool, owner_id, volume)
+    pieces = archive(services.pool, services.files, owner_id, volume)
     begun = await anext(pieces)
     async with connect(services.pool) as connection:
         await connection.execute(

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tailrace.attachments import kinds, library
 from tailrace.auth.identity import (
     Caller,
     client_address,
@@ -28,7 +29,7 @@ from tailrace.conversations import store
 from tailrace.conversations.parts import Part
 from tailrace.db import queries
 from tailrace.db.pool import connect
-from tailrace.http import exports, problems
+from tailrace.http import calls, exports, problems
 from tailrace.http.csrf import SameOrigin
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.limits.addresses import trusted_proxies
@@ -110,6 +111,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> Starlette:
             Route("/api/chat/{conversation_id}/stream", routes.follow, methods=["GET"]),
             Route("/api/chat/{conversation_id}/stop", routes.stop, methods=["POST"]),
             *exports.routes(services),
+            *calls.routes(services),
         ],
         middleware=[
             *trusted_proxies(services.settings),
@@ -203,7 +205,9 @@ class _Routes:
         return await start_user_turn(
             self._services,
             caller,
-            await self._asked(body, field, self._new_message(message, field), request_id),
+            await self._asked_of_user(
+                caller, body, field, self._new_message(message, field, stored=True), request_id
+            ),
             client_message_id=message.id,
             again=body.trigger == _REGENERATE,
             below=None if body.parent_id is UNSET else store.Below(body.parent_id),
@@ -217,7 +221,7 @@ class _Routes:
         return await start_user_turn(
             self._services,
             caller,
-            await self._asked(body, "messageId", question["parts"], request_id),
+            await self._asked_of_user(caller, body, "messageId", question["parts"], request_id),
             client_message_id=str(question["id"]),
             again=True,
             known=True,
@@ -247,6 +251,46 @@ class _Routes:
                     part, f"{field}.parts.{number}", choice.id, choice.info
                 )
         return Asked(body.id, parts, choice, body.reasoning_effort, request_id)
+
+    async def _asked_of_user(
+        self,
+        caller: Caller,
+        body: _ChatRequest,
+        field: str,
+        parts: list[dict[str, Any]],
+        request_id: str,
+    ) -> Asked:
+        """Do as `_asked` does; the files of a new message go to the store, if there is one."""
+        if not any(part["type"] == "file" for part in parts):
+            return await self._asked(body, field, parts, request_id)
+        choice = await self._providers.choose(body.model)
+        files = self._services.files
+        places = {n: f"{field}.parts.{n}" for n, part in enumerate(parts) if part["type"] == "file"}
+        # A message that cannot be read is not to leave files behind; a PDF may be read as text.
+        for number, where in places.items():
+            if not (files.has_store and parts[number]["mediaType"] == kinds.PDF):
+                attachments.require_readable(parts[number], where, choice.id, choice.info)
+        if field != "messageId":
+            parts = await files.keep(caller.id, parts)
+        known = await files.describe(caller.id, library.named(parts))
+        unread: dict[UUID, str] = {}
+        for number, where in places.items():
+            id = library.id_of(parts[number]["url"])
+            if id is None:
+                attachments.require_readable(parts[number], where, choice.id, choice.info)
+                continue
+            if id not in known:
+                raise invalid(f"{where}.url", "There is no such file. Attach it again.")
+            parts[number] = parts[number] | {"mediaType": known[id]["media_type"]}
+            if known[id]["media_type"] == kinds.PDF and "documents" not in choice.info.capabilities:
+                unread[id] = where
+            else:
+                attachments.require_readable(parts[number], where, choice.id, choice.info)
+        for id, text in (await files.texts(caller.id, unread)).items():
+            part = next(part for part in parts if library.id_of(part.get("url") or "") == id)
+            attachments.require_readable(part, unread[id], choice.id, choice.info, text)
+            known[id]["text"] = text.text
+        return Asked(body.id, parts, choice, body.reasoning_effort, request_id, known)
 
     async def _repeat(self, caller: Caller, repeated: Repeated, request_id: str) -> Response:
         """Answer a request seen before with the answer that it got."""
@@ -281,8 +325,16 @@ class _Routes:
             row = await cursor.fetchone()
         return row["id"] if row else None
 
-    def _new_message(self, message: _UIMessage, field: str) -> list[dict[str, Any]]:
-        """Check the user's new message and return its parts as they are kept."""
+    def _new_message(
+        self, message: _UIMessage, field: str, *, stored: bool = False
+    ) -> list[dict[str, Any]]:
+        """Check the user's new message and return its parts as they are kept.
+
+        Parameters
+        ----------
+        stored
+            Whether it may name files in the store.
+        """
         limit = self._services.settings.max_message_chars
         if message.role != "user":
             raise invalid(f"{field}.role", "The last message must be the user's.")
@@ -291,7 +343,7 @@ class _Routes:
                 raise invalid(
                     f"{field}.parts.{number}.type", "Only text and file parts are accepted."
                 )
-        parts = self._parts_of(message, field)
+        parts = self._parts_of(message, field, stored=stored)
         text = text_of(parts)
         if not text.strip() and not any(part["type"] == "file" for part in parts):
             raise invalid(f"{field}.parts", "The message is empty.")
@@ -302,7 +354,9 @@ class _Routes:
             )
         return parts
 
-    def _parts_of(self, message: _UIMessage, field: str) -> list[dict[str, Any]]:
+    def _parts_of(
+        self, message: _UIMessage, field: str, *, stored: bool = False
+    ) -> list[dict[str, Any]]:
         """Return the text, reasoning and files of a message; what else a client keeps is not."""
         settings = self._services.settings
         files = [part for part in message.parts if part.type == "file"]
@@ -316,7 +370,7 @@ class _Routes:
             where = f"{field}.parts.{number}"
             if part.type == "file":
                 file = {"mediaType": part.media_type, "filename": part.filename, "url": part.url}
-                parts.append(attachments.accept(file, where, settings))
+                parts.append(attachments.accept(file, where, settings, stored=stored))
             elif part.type in ("text", "reasoning"):
                 text = part.text or ""
                 if "\0" in text:

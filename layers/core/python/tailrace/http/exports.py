@@ -50,7 +50,7 @@ class _Exports:
         # Whoever only chats need not wait for it.
         from tailrace.transfer.archive import archive
 
-        pieces = archive(pool, caller.id, volume)
+        pieces = archive(pool, self._services.files, caller.id, volume)
         return await _download(pieces, "application/zip", "zip", headers)
 
     async def conversation(self, request: Request) -> Response:
@@ -63,7 +63,11 @@ class _Exports:
         if id is None or caller.kind == "guest":
             raise not_found("conversation")
         pieces = export.conversation(
-            self._services.pool, caller.id, id, cast('Literal["markdown", "json"]', format)
+            self._services.pool,
+            self._services.files,
+            caller.id,
+            id,
+            cast('Literal["markdown", "json"]', format),
         )
         return await _download(pieces, *_FORMATS[format], {})
 

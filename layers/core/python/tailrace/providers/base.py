@@ -24,6 +24,7 @@ ErrorType = Literal[
     "timeout",
     "incomplete",
     "protocol",
+    "storage",
 ]
 
 #: What the person in front of the page is told; the provider's own words stay in the event.
@@ -40,6 +41,7 @@ SENTENCES: dict[ErrorType, str] = {
     "timeout": "The model provider took too long to answer.",
     "incomplete": "The model provider ended its answer early.",
     "protocol": "The model provider sent an answer that could not be read.",
+    "storage": "A file of this conversation could not be read just now. Try again.",
 }
 
 

@@ -1,33 +1,63 @@
-"""Files that come with a message: inline ``data:`` URLs, checked before anything else happens.
+"""Files that come with a message: taken from a request, and brought to a model.
 
-A file is what its first bytes say it is; what a client calls it is not believed. The limits are
-settings. Called by the chat application and by `tailrace.runs.prompt`.
+A file is inside the message, as a ``data:`` URL, or in the store, and the message names it. What is
+inside is checked here before anything else happens; what is in the store was checked when it came
+(`tailrace.attachments`). Called by the chat application, by imports and by `tailrace.runs.prompt`.
 """
 
+import asyncio
 import base64
 import binascii
-import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
-from tailrace.problems import invalid
-from tailrace.providers.base import FilePart, ModelInfo
+from msgspec import structs
+
+from tailrace.attachments import kinds, pdf
+from tailrace.attachments.base import Missing, StoreError
+from tailrace.attachments.library import Library, id_of
+from tailrace.problems import Problem, invalid
+from tailrace.providers.base import (
+    FilePart,
+    ModelInfo,
+    PromptMessage,
+    PromptPart,
+    ProviderError,
+    TextPart,
+)
 from tailrace.settings import Capability, Settings
 
-_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_PDF = "application/pdf"
-_TEXT = re.compile(r"text/[a-z0-9][a-z0-9.+_-]{0,63}")
-# Text under other names.
-_TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
-
 #: What is asked of a model for files of a type; text can be read by every one.
-_NEEDS: dict[str, Capability] = {**dict.fromkeys(_IMAGES, "vision"), _PDF: "documents"}
+_NEEDS: dict[str, Capability] = {**dict.fromkeys(kinds.IMAGES, "vision"), kinds.PDF: "documents"}
 _SAYING = {"vision": "reads no images", "documents": "reads no PDF documents"}
 
-_MAX_FILENAME = 200
+# Files that one run reads from the store at once.
+_AT_ONCE = 4
 
 
-def accept(part: dict[str, Any], field: str, settings: Settings) -> dict[str, Any]:
+class StoredFile(FilePart, frozen=True, kw_only=True):
+    """A file of a prompt whose bytes are in the store; `data` is empty until they are read.
+
+    Attributes
+    ----------
+    size
+        Bytes; 0 as long as nobody asked.
+    """
+
+    id: UUID
+    size: int = 0
+
+
+def accept(
+    part: dict[str, Any],
+    field: str,
+    settings: Settings,
+    *,
+    stored: bool = False,
+    limit: int | None = None,
+) -> dict[str, Any]:
     """Check a ``file`` part of a UI message and return it as it is kept.
 
     Parameters
@@ -36,6 +66,10 @@ def accept(part: dict[str, Any], field: str, settings: Settings) -> dict[str, An
         ``{"type": "file", "mediaType", "filename", "url"}``, the URL a ``data:`` one.
     field
         Path of the part, for the problem.
+    stored
+        Whether the URL may also name a file in the store, which is to be looked for then.
+    limit
+        Bytes, if not those of the settings.
 
     Raises
     ------
@@ -44,10 +78,14 @@ def accept(part: dict[str, Any], field: str, settings: Settings) -> dict[str, An
         what it says.
     """
     url = part.get("url") or ""
+    filename = kinds.clean_name(part.get("filename") or "")
+    named = {"filename": filename} if filename else {}
+    if stored and id_of(url) is not None:
+        return {"type": "file", "mediaType": part.get("mediaType") or "", "url": url, **named}
     if not url.startswith("data:"):
         raise invalid(f"{field}.url", "Send the file itself, as a data: URL.")
     # Four characters of base64 hold three bytes; what is far too large is not even decoded.
-    limit = settings.max_attachment_bytes
+    limit = limit or settings.max_attachment_bytes
     if len(url) // 4 * 3 > limit + 1024:
         raise _too_large(field, limit)
     media_type, data = _decode(url, field)
@@ -55,19 +93,36 @@ def accept(part: dict[str, Any], field: str, settings: Settings) -> dict[str, An
         raise _too_large(field, limit)
     if not data:
         raise invalid(f"{field}.url", "The file is empty.")
-    media_type = _sniff(media_type, data, field)
-    kept = {"type": "file", "mediaType": media_type, "url": _data_url(media_type, data)}
-    filename = (part.get("filename") or "").replace("\0", "")[:_MAX_FILENAME]
-    return {**kept, "filename": filename} if filename else kept
-
-
-def require_readable(part: dict[str, Any], field: str, model_id: str, info: ModelInfo) -> None:
-    """Raise the 422 problem when the model cannot read a kept file part."""
-    needed = _NEEDS.get(part["mediaType"])
-    if needed is not None and needed not in info.capabilities:
+    sniffed = kinds.sniff(media_type, data)
+    if sniffed is None:
         raise invalid(
-            field, f"{model_id} {_SAYING[needed]}. Choose another model, or leave the file out."
+            f"{field}.mediaType", f"This is no file of a type that is taken: {kinds.TAKEN}."
         )
+    return {"type": "file", "mediaType": sniffed, "url": data_url(sniffed, data), **named}
+
+
+def require_readable(
+    part: dict[str, Any],
+    field: str,
+    model_id: str,
+    info: ModelInfo,
+    text: pdf.Extracted | None = None,
+) -> None:
+    """Raise the 422 problem when the model cannot read a kept file part.
+
+    Parameters
+    ----------
+    text
+        What is known of the text of a PDF, which is read in its place.
+    """
+    needed = _NEEDS.get(part["mediaType"])
+    if needed is None or needed in info.capabilities or (text and text.text is not None):
+        return
+    name = part.get("filename") or "The file"
+    why = f" {name} {pdf.SENTENCES[text.problem]}." if text and text.problem else ""
+    raise invalid(
+        field, f"{model_id} {_SAYING[needed]}.{why} Choose another model, or leave the file out."
+    )
 
 
 def is_readable(part: FilePart, info: ModelInfo) -> bool:
@@ -76,10 +131,131 @@ def is_readable(part: FilePart, info: ModelInfo) -> bool:
     return needed is None or needed in info.capabilities
 
 
-def load(part: dict[str, Any]) -> FilePart:
-    """Return a kept file part as a prompt carries it."""
+def load(part: dict[str, Any], known: Mapping[UUID, dict[str, Any]]) -> PromptPart:
+    """Return a kept file part as a prompt carries it.
+
+    Parameters
+    ----------
+    known
+        What is known already of files in the store, by their id: ``size``, and the ``text`` of a
+        PDF that is to be read in its place.
+    """
+    filename = part.get("filename")
+    id = id_of(part["url"])
+    if id is not None:
+        row = known.get(id, {})
+        if row.get("text") is not None:
+            return _as_text(filename, row["text"])
+        return StoredFile(part["mediaType"], b"", filename, id=id, size=row.get("size", 0))
     _, _, encoded = part["url"].partition(",")
-    return FilePart(part["mediaType"], base64.b64decode(encoded), part.get("filename"))
+    return FilePart(part["mediaType"], base64.b64decode(encoded), filename)
+
+
+def size_of(part: FilePart) -> int:
+    """Return how many bytes a file has, read or not."""
+    return part.size if isinstance(part, StoredFile) and not part.data else len(part.data)
+
+
+def data_url(media_type: str, data: bytes) -> str:
+    """Return a file as a ``data:`` URL. https://www.rfc-editor.org/rfc/rfc2397"""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+class Reader:
+    """Brings to one run what is in the store; what it read once it has at hand for a fallback."""
+
+    def __init__(self, files: Library, owner_id: UUID) -> None:
+        self._files = files
+        self._owner_id = owner_id
+        self._sizes: dict[UUID, int] = {}
+        self._data: dict[UUID, bytes | None] = {}
+        self._texts: dict[UUID, pdf.Extracted] = {}
+
+    async def open(self, messages: Sequence[PromptMessage], info: ModelInfo) -> list[PromptMessage]:
+        """Say how large the files of messages are, and put text where this model reads no PDF.
+
+        Raises
+        ------
+        ProviderError
+            ``storage`` when the store or the database cannot be reached.
+        """
+        stored = {part.id: part for part in _stored(messages)}
+        try:
+            if unknown := stored.keys() - self._sizes.keys():
+                rows = await self._files.describe(self._owner_id, unknown)
+                self._sizes |= {id: row["size"] for id, row in rows.items()}
+            unread = {
+                id
+                for id, part in stored.items()
+                if part.media_type == kinds.PDF and not is_readable(part, info)
+            }
+            if unread := unread - self._texts.keys():
+                self._texts |= await self._files.texts(self._owner_id, unread)
+        except Problem as problem:
+            raise ProviderError("storage", problem.detail) from problem
+
+        def opened(part: StoredFile) -> PromptPart:
+            if part.id not in self._sizes:
+                return _gone(part)
+            text = self._texts.get(part.id)
+            if not is_readable(part, info) and text is not None and text.text is not None:
+                return _as_text(part.filename, text.text)
+            return structs.replace(part, size=self._sizes[part.id])
+
+        return _replaced(messages, opened)
+
+    async def read(self, messages: Sequence[PromptMessage]) -> list[PromptMessage]:
+        """Return messages with the bytes of their files.
+
+        Raises
+        ------
+        ProviderError
+            ``storage`` when the store cannot be reached.
+        """
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(part: StoredFile) -> None:
+            async with turns:
+                try:
+                    self._data[part.id] = await self._files.read(part.id, part.size)
+                except Missing:
+                    self._data[part.id] = None
+
+        unread = {part.id: part for part in _stored(messages) if part.id not in self._data}
+        try:
+            await asyncio.gather(*map(read, unread.values()))
+        except StoreError as error:
+            raise ProviderError("storage", str(error)) from error
+
+        def filled(part: StoredFile) -> PromptPart:
+            data = self._data[part.id]
+            return _gone(part) if data is None else structs.replace(part, data=data)
+
+        return _replaced(messages, filled)
+
+
+def _stored(messages: Sequence[PromptMessage]) -> list[StoredFile]:
+    return [p for message in messages for p in message.parts if isinstance(p, StoredFile)]
+
+
+def _replaced(
+    messages: Sequence[PromptMessage], replace: Callable[[StoredFile], PromptPart]
+) -> list[PromptMessage]:
+    return [
+        PromptMessage(
+            message.role,
+            tuple(replace(p) if isinstance(p, StoredFile) else p for p in message.parts),
+        )
+        for message in messages
+    ]
+
+
+def _as_text(filename: str | None, text: str) -> TextPart:
+    return TextPart(f"{filename or 'document.pdf'}:\n{text}")
+
+
+def _gone(part: FilePart) -> TextPart:
+    return TextPart(f"[{part.filename or part.media_type}: no longer there]")
 
 
 def _decode(url: str, field: str) -> tuple[str, bytes]:
@@ -96,36 +272,6 @@ def _decode(url: str, field: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         raise invalid(f"{field}.url", "The data: URL is not valid base64.") from None
     return media_type.strip().lower() or "text/plain", data
-
-
-def _sniff(declared: str, data: bytes, field: str) -> str:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    if data.startswith(b"%PDF-"):
-        return _PDF
-    if (declared.startswith("text/") or declared in _TEXTS) and _is_text(data):
-        return declared if _TEXT.fullmatch(declared) else "text/plain"
-    raise invalid(
-        f"{field}.mediaType",
-        f"This is no file of a type that is taken: {', '.join(_IMAGES)}, {_PDF} and UTF-8 text.",
-    )
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        return "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _too_large(field: str, limit: int) -> Exception:

@@ -28,7 +28,7 @@ from tailrace.providers.base import (
     TextPart,
 )
 from tailrace.providers.registry import Choice
-from tailrace.runs.attachments import is_readable
+from tailrace.runs.attachments import Reader, is_readable, size_of
 
 _BYTES_PER_TOKEN = 4
 # What a message costs beside its content.
@@ -81,10 +81,14 @@ def output_budget(info: ModelInfo, wanted: int) -> int:
 def require_fits(choice: Choice, request: ModelRequest, field: str) -> None:
     """Raise the 422 problem when the last message alone is more than the model can read."""
     info = choice.info
+    alone = structs.replace(request, messages=request.messages[-1:])
+    if (size := sum(map(_file_bytes, alone.messages))) > _MAX_FILE_BYTES:
+        raise invalid(
+            field, f"Its files have {size:,} bytes; models take {_MAX_FILE_BYTES:,} at once."
+        )
     if info.context_window is None:
         return
     budget = info.context_window - output_budget(info, request.max_output_tokens)
-    alone = structs.replace(request, messages=request.messages[-1:])
     if (tokens := estimate(alone)) > budget:
         raise invalid(
             field,
@@ -93,37 +97,57 @@ def require_fits(choice: Choice, request: ModelRequest, field: str) -> None:
         )
 
 
-async def fit(choice: Choice, request: ModelRequest) -> Fitted:
+async def fit(choice: Choice, request: ModelRequest, reader: Reader | None = None) -> Fitted:
     """Make a request one that this model can read.
+
+    Parameters
+    ----------
+    reader
+        Brings the files that are in the store, of those messages alone that are sent.
 
     Raises
     ------
     ProviderError
-        ``context_length`` when not even the last message fits.
+        ``context_length`` when not even the last message fits, ``storage`` when a file cannot be
+        brought.
     """
     info = choice.info
-    messages, omitted_files = _readable(request.messages, choice)
+    messages = request.messages
+    if reader is not None:
+        messages = await reader.open(messages, info)
+    messages, omitted_files = _readable(messages, choice)
     request = structs.replace(
         request,
         model=choice.model,
-        messages=messages,
         max_output_tokens=output_budget(info, request.max_output_tokens),
         reasoning_effort=request.reasoning_effort if "reasoning" in info.capabilities else None,
     )
     window = math.inf if info.context_window is None else info.context_window
     budget = window - request.max_output_tokens
-    tokens = [_of_message(message) for message in messages]
     sizes = [_file_bytes(message) for message in messages]
     fixed = estimate_text(request.system or "")
-    scale = 1.0
-    if fixed + sum(tokens) > budget * _NEAR:
-        scale = await _true_scale(choice, request, fixed + sum(tokens))
     first = 0
-    while (fixed + sum(tokens[first:])) * scale > budget or sum(sizes[first:]) > _MAX_FILE_BYTES:
-        first = next((n for n in range(first + 1, len(messages)) if messages[n].role == "user"), -1)
-        if first < 0:
-            raise ProviderError("context_length", "the last message is longer than the window")
-    return Fitted(structs.replace(request, messages=messages[first:]), first, omitted_files)
+    while sum(sizes[first:]) > _MAX_FILE_BYTES:
+        first = _next_turn(messages, first)
+    tokens = [_of_message(message) for message in messages]
+    scale = 1.0
+    if (told := fixed + sum(tokens[first:])) > budget * _NEAR:
+        if reader is not None:
+            messages[first:] = await reader.read(messages[first:])
+        counted = structs.replace(request, messages=messages[first:])
+        scale = await _true_scale(choice, counted, told)
+    while (fixed + sum(tokens[first:])) * scale > budget:
+        first = _next_turn(messages, first)
+    sent = messages[first:] if reader is None else await reader.read(messages[first:])
+    return Fitted(structs.replace(request, messages=sent), first, omitted_files)
+
+
+def _next_turn(messages: Sequence[PromptMessage], first: int) -> int:
+    """Return where the turn after a message begins."""
+    for number in range(first + 1, len(messages)):
+        if messages[number].role == "user":
+            return number
+    raise ProviderError("context_length", "the last message is longer than the window")
 
 
 async def _true_scale(choice: Choice, request: ModelRequest, estimated: int) -> float:
@@ -165,7 +189,7 @@ def _of_message(message: PromptMessage) -> int:
 
 
 def _file_bytes(message: PromptMessage) -> int:
-    return sum(len(part.data) for part in message.parts if isinstance(part, FilePart))
+    return sum(size_of(part) for part in message.parts if isinstance(part, FilePart))
 
 
 def _of_part(part: PromptPart) -> int:
@@ -174,5 +198,5 @@ def _of_part(part: PromptPart) -> int:
     if part.media_type.startswith("image/"):
         return _IMAGE_TOKENS
     if part.media_type.startswith("text/"):
-        return -(-len(part.data) // _BYTES_PER_TOKEN)
-    return max(_IMAGE_TOKENS, len(part.data) // _PDF_BYTES_PER_TOKEN)
+        return -(-size_of(part) // _BYTES_PER_TOKEN)
+    return max(_IMAGE_TOKENS, size_of(part) // _PDF_BYTES_PER_TOKEN)

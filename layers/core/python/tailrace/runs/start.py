@@ -1,10 +1,12 @@
 """What a chat request starts: a new run, or the answer that the same request got before."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import structs
 
+from tailrace.attachments.library import named, refusals
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store
 from tailrace.db.pool import connect
@@ -13,6 +15,7 @@ from tailrace.limits import quotas
 from tailrace.providers.base import ModelRequest, ReasoningEffort
 from tailrace.providers.registry import Choice
 from tailrace.runs import context, prompt
+from tailrace.runs.attachments import Reader
 from tailrace.runs.call import Call
 from tailrace.runs.engine import Run
 from tailrace.runs.ledger import open_run_in_budget
@@ -36,6 +39,8 @@ class Asked(NamedTuple):
         The new user message, as it is kept.
     reasoning_effort
         ``None`` leaves it to the model.
+    files
+        What is known of its files in the store, by their id.
     """
 
     conversation_id: UUID
@@ -43,6 +48,7 @@ class Asked(NamedTuple):
     choice: Choice
     reasoning_effort: ReasoningEffort | None
     request_id: str
+    files: Mapping[UUID, store.Row] = {}
 
     @property
     def text(self) -> str:
@@ -87,7 +93,7 @@ async def start_user_turn(
         database is down.
     """
     call = await _call(services, caller, "chat", asked)
-    with quotas.refusals():
+    with quotas.refusals(), refusals():
         turn = await store.begin_turn(
             services.pool,
             call.opening(asked.text) | quotas.terms(services.settings, caller.id),
@@ -102,7 +108,11 @@ async def start_user_turn(
     if turn.answer is not None:
         return Repeated(turn.answer_id, turn.answer)
     request = _request(services, asked, turn.branch)
-    call.prepare(_as_arranged(request, turn.system_prompt, turn.parameters))
+    has_files = any(named(message["parts"]) for message in turn.branch)
+    call.prepare(
+        _as_arranged(request, turn.system_prompt, turn.parameters),
+        Reader(services.files, caller.id) if has_files else None,
+    )
     return Run(
         services,
         call,
@@ -154,7 +164,7 @@ def _request(services: Services, asked: Asked, branch: list[store.Row]) -> Model
     settings = services.settings
     return ModelRequest(
         asked.choice.model,
-        prompt.from_branch(branch),
+        prompt.from_branch(branch, asked.files),
         settings.max_output_tokens,
         system=settings.system_prompt,
         reasoning_effort=asked.reasoning_effort,

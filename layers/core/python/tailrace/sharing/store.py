@@ -177,7 +177,7 @@ async def find(pool: Pool, token: str) -> list[Row]:
 
 
 async def find_file(pool: Pool, token: str, place: int, number: int) -> Row:
-    """Return the part of one file that a link shows.
+    """Return the ``part`` of one file that a link shows, and its ``owner_id``.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ async def find_file(pool: Pool, token: str, place: int, number: int) -> Row:
         row = await cursor.fetchone()
     if row is None:
         raise not_found("file")
-    return row["part"]
+    return row
 
 
 def _known(token: str) -> bytes:

@@ -14,10 +14,12 @@ from io import RawIOBase
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tailrace.attachments.library import Library
 from tailrace.db import queries
 from tailrace.db.pool import Pool
 from tailrace.problems import Problem
-from tailrace.transfer.export import Row, Volume, as_json, as_markdown, reading, rows
+from tailrace.transfer.export import Row, Volume, as_json, as_markdown, file, reading, rows
+from tailrace.transfer.unpack import FOLDER
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,8 +33,11 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 _SLUG_CHARS = 60
 
 
-async def archive(pool: Pool, owner_id: UUID, volume: Volume) -> AsyncIterator[bytes]:
-    """Yield a zip of the volume: ``conversations.json`` to import, ``markdown/`` to read.
+async def archive(
+    pool: Pool, files: Library, owner_id: UUID, volume: Volume
+) -> AsyncIterator[bytes]:
+    """Yield a zip of the volume: ``conversations.json`` to import, with ``attachments/`` that its
+    messages name, and ``markdown/`` to read.
 
     Raises
     ------
@@ -52,17 +57,17 @@ async def archive(pool: Pool, owner_id: UUID, volume: Volume) -> AsyncIterator[b
             )
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as packed:
-            with packed.open(_entry("conversations.json"), "w", force_zip64=True) as file:
-                file.write(b"[")
+            with packed.open(_entry("conversations.json"), "w", force_zip64=True) as entry:
+                entry.write(b"[")
                 async for piece in as_json(rows(connection, "export_messages", scope)):
                     if len(piece) < _PIECE:
-                        file.write(piece)
+                        entry.write(piece)
                     else:
                         # Compressing files of some megabytes would hold everybody else up.
-                        await to_thread(file.write, piece)
+                        await to_thread(entry.write, piece)
                     if sink.size >= _PIECE:
                         yield sink.take()
-                file.write(b"]\n")
+                entry.write(b"]\n")
             with ExitStack() as opened:
                 current = None
                 async for row in rows(connection, "export_branches", scope):
@@ -70,11 +75,21 @@ async def archive(pool: Pool, owner_id: UUID, volume: Volume) -> AsyncIterator[b
                     if first:
                         opened.close()
                         current = row["id"]
-                        file = opened.enter_context(packed.open(_entry(_file_name(row)), "w"))
-                    file.write(as_markdown(row, first=first))
+                        entry = opened.enter_context(packed.open(_entry(_file_name(row)), "w"))
+                    entry.write(as_markdown(row, first=first))
                     if sink.size >= _PIECE:
                         yield sink.take()
+            async for row in rows(connection, "export_attachments", scope):
+                data = await file(files, row["id"])
+                if data is not None:
+                    await to_thread(packed.writestr, _entry(_attachment_name(row)), data)
+                    yield sink.take()
         yield sink.take()
+
+
+def _attachment_name(row: Row) -> str:
+    slug = _UNSAFE.sub("-", row["filename"] or "")[-_SLUG_CHARS:].strip("-.")
+    return f"{FOLDER}/{row['id']}{'-' if slug else ''}{slug}"
 
 
 def _file_name(row: Row) -> str:

@@ -236,8 +236,10 @@ def file_part(
 ) -> dict[str, Any] | None:
     """Return a file as it is kept, `None` for one that is not taken in a chat either."""
     told = {"mediaType": media_type, "filename": filename and storable(filename), "url": url}
+    # What goes to the store may have been uploaded once, by itself.
+    limit = settings.max_upload_bytes if settings.attachments_url else None
     try:
-        return attachments.accept(told, "file", settings)
+        return attachments.accept(told, "file", settings, limit=limit)
     except Problem:
         return None
 

@@ -4,17 +4,23 @@ Called by `tailrace.http.exports`. Rows come through a cursor of the server and 
 so that memory does not grow with what is exported.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncServerCursor
 from psycopg.rows import DictRow, dict_row
 
+from tailrace.attachments import library
+from tailrace.attachments.base import Missing, StoreError
+from tailrace.attachments.library import Library
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect, transaction
-from tailrace.problems import not_found
+from tailrace.problems import not_found, unavailable
+from tailrace.runs.attachments import data_url
 
 _sql = queries.load("transfer")
 
@@ -60,9 +66,9 @@ async def plan(pool: Pool, owner_id: UUID, after_id: UUID | None, size: int) -> 
 
 
 async def conversation(
-    pool: Pool, owner_id: UUID, id: UUID, format: Literal["markdown", "json"]
+    pool: Pool, files: Library, owner_id: UUID, id: UUID, format: Literal["markdown", "json"]
 ) -> AsyncIterator[bytes]:
-    """Yield one conversation: as Markdown its active branch, as JSON its whole tree.
+    """Yield one conversation: as Markdown its active branch, as JSON its whole tree with its files.
 
     Raises
     ------
@@ -73,7 +79,9 @@ async def conversation(
     async with reading(pool) as connection:
         found = False
         if format == "json":
-            async for piece in as_json(rows(connection, "export_messages", scope)):
+            async for piece in as_json(
+                _with_files(files, rows(connection, "export_messages", scope))
+            ):
                 found = True
                 yield piece
         else:
@@ -101,6 +109,38 @@ async def rows(connection: Connection, statement: str, scope: Row) -> AsyncItera
         while rows := await cursor.fetchmany(_FETCH):
             for row in rows:
                 yield row
+
+
+async def file(files: Library, id: UUID) -> bytes | None:
+    """Return the bytes of a file that an exported message names, ``None`` when they are gone.
+
+    Raises
+    ------
+    Problem
+        503 when the store cannot be reached.
+    """
+    try:
+        return await files.read(id, library.LARGEST)
+    except Missing:
+        return None
+    except StoreError as error:
+        raise unavailable("The store of files cannot be reached.") from error
+
+
+async def _with_files(files: Library, messages: AsyncIterator[DictRow]) -> AsyncIterator[DictRow]:
+    """Yield rows with the files of their messages inside, as ``data:`` URLs."""
+    async for row in messages:
+        message = row["message"]
+        # Most name none, and are not even read.
+        if message is not None and library.PREFIX in message:
+            told = msgspec.json.decode(message)
+            for part in told["parts"]:
+                id = library.id_of(part.get("url") or "")
+                data = await file(files, id) if id is not None else None
+                if data is not None:
+                    part["url"] = await asyncio.to_thread(data_url, part["mediaType"], data)
+            row["message"] = msgspec.json.encode(told).decode()
+        yield row
 
 
 async def as_json(rows: AsyncIterator[DictRow]) -> AsyncIterator[bytes]:

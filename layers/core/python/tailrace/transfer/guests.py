@@ -16,6 +16,7 @@ from psycopg import DataError
 from psycopg.errors import ProgramLimitExceeded
 from psycopg.types.json import Jsonb
 
+from tailrace.attachments.library import Library, refusals
 from tailrace.conversations.parts import Part
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, transaction
@@ -143,7 +144,12 @@ def decode(body: bytes) -> GuestImport:
 
 
 async def take_over(
-    pool: Pool, providers: Providers, settings: Settings, owner_id: UUID, sent: GuestImport
+    pool: Pool,
+    providers: Providers,
+    settings: Settings,
+    files: Library,
+    owner_id: UUID,
+    sent: GuestImport,
 ) -> Report:
     """Write what a guest said to the account of a user.
 
@@ -151,7 +157,8 @@ async def take_over(
     ------
     Problem
         422 when two conversations, or two messages of one, have the same id, or the database
-        cannot hold what a message holds; 503 when it is down. Nothing is written then.
+        cannot hold what a message holds; 413 when there is no room for its files; 503 when the
+        database or the store is down. Nothing is written then.
     """
     _require_distinct([each.id for each in sent.conversations], "conversations")
     left_out: Counter[str] = Counter()
@@ -161,6 +168,8 @@ async def take_over(
         field = f"conversations.{number}.messages"
         _require_distinct([message.id for message in told.messages], field)
         nodes = _nodes(told.messages, settings, left_out)
+        for node in nodes:
+            node.parts = await files.keep(owner_id, node.parts)
         if nodes:
             taken.append((told, nodes, await _model(providers, told.model)))
         else:
@@ -168,9 +177,10 @@ async def take_over(
     # In one order, so that two imports never wait for each other in a circle.
     taken.sort(key=lambda each: each[0].id)
     try:
-        async with transaction(pool) as connection:
-            for told, nodes, model in taken:
-                outcomes[told.id] = await _write(connection, owner_id, told, nodes, model)
+        with refusals():
+            async with transaction(pool) as connection:
+                for told, nodes, model in taken:
+                    outcomes[told.id] = await _write(connection, owner_id, told, nodes, model)
     except (DataError, ProgramLimitExceeded) as error:
         raise invalid("conversations", "The database cannot hold one of them.") from error
     return Report([outcomes[told.id] for told in sent.conversations], dict(left_out))

@@ -14,6 +14,7 @@ import msgspec
 from psycopg import DataError, Error, IntegrityError
 from psycopg.types.json import Jsonb
 
+from tailrace.attachments.library import Library, refusals
 from tailrace.db import queries
 from tailrace.db.pool import Pool, connect, pipeline
 from tailrace.ids import parse_uuid, uuid7
@@ -119,7 +120,12 @@ _name_decoder = msgspec.json.Decoder(_Name)
 
 
 async def load(
-    pool: Pool, providers: Providers, settings: Settings, owner_id: UUID, body: bytes
+    pool: Pool,
+    providers: Providers,
+    settings: Settings,
+    files: Library,
+    owner_id: UUID,
+    body: bytes,
 ) -> Report:
     """Import every conversation of a body that can be taken and is not here yet.
 
@@ -135,9 +141,10 @@ async def load(
         what was imported by then stays.
     """
     elements = await asyncio.to_thread(unpack.conversations, body, settings.max_import_bytes)
+    packed = await asyncio.to_thread(unpack.Files, body, settings.max_import_bytes)
     # Passed over at once: an import that is sent again must get to where it ended.
     known = await _known(pool, owner_id)
-    loader = _Loader(pool, providers, settings, owner_id, known, len(elements))
+    loader = _Loader(pool, providers, settings, files, packed, owner_id, known, len(elements))
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     for element in elements:
         if asyncio.get_running_loop().time() > deadline:
@@ -164,6 +171,8 @@ class _Loader:
         pool: Pool,
         providers: Providers,
         settings: Settings,
+        files: Library,
+        packed: unpack.Files,
         owner_id: UUID,
         known: set[_Key],
         found: int,
@@ -173,6 +182,8 @@ class _Loader:
         self._pool = pool
         self._providers = providers
         self._settings = settings
+        self._files = files
+        self._packed = packed
         self._owner_id = owner_id
         self._seen = known
         self._models: dict[str | None, str] = {}
@@ -180,7 +191,9 @@ class _Loader:
     async def take(self, element: msgspec.Raw) -> None:
         """Import one conversation, or say why not."""
         try:
-            draft = await asyncio.to_thread(_read, element, self._settings, self._seen)
+            draft = await asyncio.to_thread(
+                _read, element, self._settings, self._packed, self._seen
+            )
             id = await self._write(draft)
         except Unusable as error:
             self._skip(element, str(error))
@@ -189,6 +202,9 @@ class _Loader:
         except (DataError, IntegrityError):
             self._skip(element, _UNFIT)
         except Problem as problem:
+            if problem.status in (413, 422):
+                self._skip(element, problem.detail)
+                return
             # psycopg, and so the pool, takes a limit of the server for a failure of it.
             cause = problem.__cause__
             if not isinstance(cause, Error) or (cause.sqlstate or "")[:2] != "54":
@@ -207,6 +223,8 @@ class _Loader:
 
     async def _write(self, draft: Draft) -> UUID | None:
         """Write a conversation in one transaction; `None` when it is here already."""
+        for node in draft.messages:
+            node.parts = await self._files.keep(self._owner_id, node.parts)
         id = uuid7()
         ids = {node.id: uuid7() for node in draft.messages}
         messages = [
@@ -238,17 +256,23 @@ class _Loader:
             "active_leaf_id": ids[draft.active_id],
             "last_sequence": len(messages),
         }
+        with refusals():
+            return await self._insert(conversation, messages)
+
+    async def _insert(
+        self, conversation: dict[str, Any], messages: list[dict[str, Any]]
+    ) -> UUID | None:
         async with pipeline(self._pool) as connection:
             cursor = await connection.execute(_sql["import_conversation"], conversation)
             await connection.execute(
                 _sql["import_messages"],
                 {
-                    "id": id,
+                    "id": conversation["id"],
                     "owner_id": self._owner_id,
                     "messages": Jsonb(messages, dumps=msgspec.json.encode),
                 },
             )
-            await index_rest(connection, self._owner_id, id)
+            await index_rest(connection, self._owner_id, conversation["id"])
             row = await cursor.fetchone()
         return row["id"] if row else None
 
@@ -271,7 +295,9 @@ class _Loader:
         self.report.skipped.append(Skipped(id, title, reason))
 
 
-def _read(element: msgspec.Raw, settings: Settings, known: set[_Key]) -> Draft:
+def _read(
+    element: msgspec.Raw, settings: Settings, packed: unpack.Files, known: set[_Key]
+) -> Draft:
     """Read one conversation of whichever format it has, unless it is here already."""
     name = _name_decoder.decode(element)
     if name.format is None:
@@ -282,7 +308,7 @@ def _read(element: msgspec.Raw, settings: Settings, known: set[_Key]) -> Draft:
     if (name.format, source_id) in known:
         raise Unusable(_HERE)
     if name.format == "tailrace":
-        return own.read(element, source_id, settings)
+        return own.read(element, source_id, settings, packed)
     if name.format == "chatgpt":
         return chatgpt.read(element, source_id)
     return claude.read(element, source_id, settings)

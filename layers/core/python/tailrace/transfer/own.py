@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tailrace.attachments.library import id_of
 from tailrace.conversations.parts import Part
 from tailrace.providers.base import ReasoningEffort
+from tailrace.runs.attachments import data_url
 from tailrace.settings import Settings
 from tailrace.transfer import draft
 from tailrace.transfer.draft import Draft, Node
+from tailrace.transfer.unpack import Files
 
 _Id = Annotated[str, Meta(min_length=1, max_length=64)]
 _Time = Annotated[str, Meta(max_length=64)]
@@ -82,13 +85,15 @@ _metadata_decoder = msgspec.json.Decoder(_Metadata)
 _parameters_decoder = msgspec.json.Decoder(_Parameters)
 
 
-def read(data: msgspec.Raw, source_id: str, settings: Settings) -> Draft:
+def read(data: msgspec.Raw, source_id: str, settings: Settings, files: Files) -> Draft:
     """Read one conversation.
 
     Parameters
     ----------
     source_id
         What it is known by.
+    files
+        What came beside it, for messages that name files by our own URLs.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def read(data: msgspec.Raw, source_id: str, settings: Settings) -> Draft:
     """
     told = _decoder.decode(data)
     left_out: Counter[str] = Counter()
-    nodes = [_node(message, settings, left_out) for message in told.messages]
+    nodes = [_node(message, settings, files, left_out) for message in told.messages]
     messages, active_id = draft.grow(nodes, told.active_leaf_id)
     title, title_source = draft.title_of(told.title, messages)
     created_at, updated_at = draft.span(
@@ -124,7 +129,7 @@ def read(data: msgspec.Raw, source_id: str, settings: Settings) -> Draft:
     )
 
 
-def _node(message: _Message, settings: Settings, left_out: Counter[str]) -> Node:
+def _node(message: _Message, settings: Settings, files: Files, left_out: Counter[str]) -> Node:
     metadata = _known(message.metadata, _metadata_decoder)
     status = message.status
     # Whoever wrote an answer that was under way does not write on here, and an answer that failed
@@ -133,7 +138,7 @@ def _node(message: _Message, settings: Settings, left_out: Counter[str]) -> Node
         status = "interrupted"
     parts = []
     for part in message.parts:
-        kept = _part(part, message.role, settings)
+        kept = _part(part, message.role, settings, files)
         if kept is None:
             left_out["files" if part.type == "file" else "parts"] += 1
         else:
@@ -149,14 +154,16 @@ def _node(message: _Message, settings: Settings, left_out: Counter[str]) -> Node
     )
 
 
-def _part(part: Part, role: draft.Role, settings: Settings) -> dict[str, Any] | None:
+def _part(part: Part, role: draft.Role, settings: Settings, files: Files) -> dict[str, Any] | None:
     """Return a part as it is kept, `None` for one that cannot be."""
     if part.type == "file":
-        return (
-            draft.file_part(part.url, part.media_type, part.filename, settings)
-            if (role == "user")
-            else None
-        )
+        if role != "user":
+            return None
+        url = part.url
+        if url is not None and (id := id_of(url)) is not None:
+            data = files.read(id, settings.max_upload_bytes)
+            url = data_url(part.media_type or "", data) if data is not None else None
+        return draft.file_part(url, part.media_type, part.filename, settings)
     if part.type not in ("text", "reasoning") or part.text is None:
         return None
     kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}

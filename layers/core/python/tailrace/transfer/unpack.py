@@ -9,18 +9,33 @@ import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import PurePosixPath
+from uuid import UUID
 
 import msgspec
 
+from tailrace.ids import parse_uuid
 from tailrace.problems import Problem, invalid
 
 MAX_CONVERSATIONS = 10_000
+#: Folder of a zip in which files lie, each under a name that begins with its id.
+FOLDER = "attachments"
 
 # An entry of a zip's directory begins with this.
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 _MAX_FILES = 100_000
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _CHUNK = 1 << 20
+# What zipfile and the decompressors raise over a file that lies about itself.
+_LIES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
 
 # So many bytes there must be for every object or list, and for every quotation mark, those in texts
 # included. An export has dozens; what is made to fill memory has two, and takes a hundred for each.
@@ -63,6 +78,40 @@ def conversations(body: bytes, limit: int) -> list[msgspec.Raw]:
     return found
 
 
+class Files:
+    """The files that came in a zip beside its conversations, each read when it is asked for.
+
+    Parameters
+    ----------
+    body
+        What `conversations` has accepted.
+    limit
+        Bytes that all of them may take, unpacked.
+    """
+
+    def __init__(self, body: bytes, limit: int) -> None:
+        self._left = limit
+        self._packed = zipfile.ZipFile(BytesIO(body)) if body.startswith(_ZIP) else None
+        self._found: dict[UUID, zipfile.ZipInfo] = {}
+        for info in self._packed.infolist() if self._packed else ():
+            path = PurePosixPath(info.filename)
+            id = parse_uuid(path.name[:36]) if path.parent.name == FOLDER else None
+            if id is not None:
+                self._found[id] = info
+
+    def read(self, id: UUID, limit: int) -> bytes | None:
+        """Return a file; ``None`` when there is none, it cannot be read, or it is too large."""
+        info = self._found.get(id)
+        if info is None or self._packed is None:
+            return None
+        try:
+            data = _read(self._packed, info, min(limit, self._left))
+        except (*_LIES, Problem):
+            return None
+        self._left -= len(data)
+        return data
+
+
 def _split(text: bytes) -> list[msgspec.Raw]:
     text = text.removeprefix(b"\xef\xbb\xbf").strip()
     _require_reasonable(text)
@@ -101,17 +150,7 @@ def _unpacked(body: bytes, limit: int) -> Iterator[bytes]:
                 text = _read(packed, info, left)
                 left -= len(text)
                 yield text
-    # What zipfile and the decompressors raise over a file that lies about itself.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        OSError,
-        ValueError,
-        OverflowError,
-    ):
+    except _LIES:
         raise Problem(400, "Malformed zip", "The file is not a zip that can be read.") from None
     if not found:
         raise invalid("body", "The zip holds no conversations.json.")

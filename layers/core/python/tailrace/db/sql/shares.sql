@@ -82,8 +82,8 @@ WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now())
 ORDER BY place
 
 -- name: find_shared_file
--- One file of a message that a link shows.
-SELECT part
+-- One file of a message that a link shows, and whose it is.
+SELECT part, shares.owner_id
 FROM shares
 JOIN users ON users.id = shares.owner_id AND disabled_at IS NULL
 JOIN conversations

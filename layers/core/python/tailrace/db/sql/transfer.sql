@@ -14,7 +14,14 @@ SELECT pg_try_advisory_xact_lock(hashtextextended(%(owner_id)s::text, 7463219874
 -- How far one archive goes, and whether anything comes after: as many conversations as fit, at
 -- least one. What they take on disk is close to what they take compressed.
 WITH sizes AS (
-    SELECT conversations.id, coalesce(sum(pg_column_size(parts)), 0) AS size
+    SELECT conversations.id,
+           coalesce(sum(pg_column_size(parts)), 0) + coalesce((
+               SELECT sum(attachments.size)
+               FROM messages AS holder
+               JOIN message_attachments ON message_id = holder.id
+               JOIN attachments ON attachments.id = attachment_id
+               WHERE holder.conversation_id = conversations.id
+           ), 0) AS size
     FROM conversations LEFT JOIN messages ON conversation_id = conversations.id
     WHERE owner_id = %(owner_id)s AND deleted_at IS NULL
       AND (%(after_id)s::uuid IS NULL OR conversations.id > %(after_id)s)
@@ -77,6 +84,20 @@ FROM of_owner
 LEFT JOIN path ON path.conversation_id = of_owner.id
 LEFT JOIN messages ON messages.id = path.id
 ORDER BY of_owner.id, sequence
+
+-- name: export_attachments
+-- The files that messages of these conversations name, each once.
+SELECT attachments.id, attachments.filename FROM attachments
+WHERE attachments.owner_id = %(owner_id)s AND EXISTS (
+    SELECT FROM message_attachments
+    JOIN messages ON messages.id = message_id
+    JOIN conversations ON conversations.id = messages.conversation_id
+    WHERE attachment_id = attachments.id AND conversations.owner_id = %(owner_id)s
+      AND deleted_at IS NULL
+      AND (%(id)s::uuid IS NULL OR conversations.id = %(id)s)
+      AND (%(after_id)s::uuid IS NULL OR conversations.id > %(after_id)s)
+      AND (%(last_id)s::uuid IS NULL OR conversations.id <= %(last_id)s))
+ORDER BY attachments.id
 
 -- name: known_conversations
 -- What an import need not look at: imported and not deleted since, or exported from here.

@@ -85,7 +85,9 @@ async def import_conversations(
     They keep their ids, and so do their messages: what is here already stays as it is.
     """
     sent = await _read(request)
-    report = await take_over(services.pool, services.providers, services.settings, caller.id, sent)
+    report = await take_over(
+        services.pool, services.providers, services.settings, services.files, caller.id, sent
+    )
     return GuestImportReport.model_validate(report, from_attributes=True)
 
 

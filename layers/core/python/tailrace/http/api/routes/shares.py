@@ -1,9 +1,7 @@
 """Links to a branch of a conversation: made by its owner, followed by anybody who has one."""
 
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
@@ -13,10 +11,10 @@ from tailrace import cursor as cursors
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store as conversations
 from tailrace.http.api.deps import CurrentServices, Reader, Writer
+from tailrace.http.api.files import send_part
 from tailrace.http.api.paths import ConversationId
 from tailrace.ids import parse_uuid
 from tailrace.problems import invalid, not_found
-from tailrace.runs import attachments
 from tailrace.sharing import store
 
 router = APIRouter(tags=["shares"])
@@ -27,12 +25,7 @@ _PRIVATE = {
     "cache-control": "private, no-store",
     "x-robots-tag": "noindex, nofollow",
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
 }
-
-# What a browser may show in place. Anything else is saved: a page that somebody shared must not
-# run under our address.
-_SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 _Number = Annotated[int, Path(ge=1, le=1_000_000)]
 _Name = Annotated[
@@ -188,20 +181,8 @@ async def get_shared_file(
     token: str, place: _Number, number: _Number, services: CurrentServices
 ) -> Response:
     """Send a file of a message that a link shows; needs no account."""
-    file = attachments.load(await store.find_file(services.pool, token, place, number))
-    shown = file.media_type in _SHOWN
-    media_type = file.media_type if shown or file.media_type == "application/pdf" else "text/plain"
-    name = quote(PurePosixPath(file.filename or "file").name)
-    disposition = "inline" if shown else "attachment"
-    return Response(
-        file.data,
-        media_type=media_type,
-        headers=_PRIVATE
-        | {
-            "content-disposition": f"{disposition}; filename*=UTF-8''{name}",
-            "content-security-policy": "default-src 'none'; sandbox",
-        },
-    )
+    row = await store.find_file(services.pool, token, place, number)
+    return await send_part(services, row["owner_id"], row["part"], _PRIVATE)
 
 
 def _name_of(caller: Caller) -> str | None:

@@ -77,7 +77,9 @@ async def import_conversations(
     What was imported before is left as it is.
     """
     body = await _read(request, services.settings.max_import_bytes)
-    report = await load(services.pool, services.providers, services.settings, caller.id, body)
+    report = await load(
+        services.pool, services.providers, services.settings, services.files, caller.id, body
+    )
     return ImportReport.model_validate(report, from_attributes=True)
 
 
