@@ -147,7 +147,9 @@ _CALLS: dict[str, Callable[[Queue], Awaitable[object]]] = {
     "publish": lambda queue: queue.publish(b"payload"),
     "receive": lambda queue: queue.receive(1),
     "acknowledge": lambda queue: queue.acknowledge(["1-1"]),
+    "extend": lambda queue: queue.extend(["1-1"]),
     "release": lambda queue: queue.release(["1-1"]),
+    "oldest_age": lambda queue: queue.oldest_age(),
     "depth": lambda queue: queue.depth(),
     "ping": lambda queue: queue.ping(),
 }
@@ -187,7 +189,7 @@ async def test_a_silent_server_is_unavailable_in_time_and_usable_later(
     assert await queue.depth() >= 1
 
 
-@pytest.mark.parametrize("name", ["publish", "receive", "acknowledge", "release", "depth"])
+@pytest.mark.parametrize("name", sorted(_CALLS.keys() - {"ping"}))
 async def test_a_key_of_another_type_is_unavailable(redis: Redis, name: str) -> None:
     await redis.set(_KEY, "not a stream")
 

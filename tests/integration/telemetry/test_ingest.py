@@ -18,6 +18,7 @@ from tailrace.maintenance import maintain
 from tailrace.problems import Problem
 from tailrace.queue.base import QueueUnavailable
 from tailrace.queue.memory import MemoryQueue
+from tailrace.queue.redis_streams import RedisStreamsQueue
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.telemetry.capture import spill
@@ -395,3 +396,81 @@ class TestPostgresFails:
         # At once: what the failed ingestion held, it gave back.
         assert (await ingest(services)).inserted == 50
         assert await _ids(services) == {event.id for event in events}
+
+
+class TestTime:
+    async def test_lingering_lands_what_comes_in_meanwhile(self, services: Services) -> None:
+        services.settings = services.settings.model_copy(update={"ingest_linger": 30.0})
+        ingestion = asyncio.create_task(ingest(services))
+        await asyncio.sleep(0.3)
+        early = asyncio.get_running_loop().time()
+        for _ in range(3):
+            await publish_all(services.queue, make_events(2))
+            count = "SELECT count(*) FROM inference_log"
+            expected = await value(services, count) + 2
+            async with asyncio.timeout(10):
+                while await value(services, count) < expected:
+                    await asyncio.sleep(0.02)
+        assert asyncio.get_running_loop().time() - early < 10
+        assert not ingestion.done()
+        ingestion.cancel()
+
+    async def test_lingering_ends_before_the_deadline(self, services: Services) -> None:
+        services.settings = services.settings.model_copy(update={"ingest_linger": 600.0})
+        await publish_all(services.queue, make_events(2))
+        start = asyncio.get_running_loop().time()
+
+        report = await ingest(services, deadline=start + 2)
+
+        assert report.received == 2
+        assert 1 < asyncio.get_running_loop().time() - start < 2.5
+
+    async def test_a_batch_that_hangs_is_given_up_and_comes_again(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tailrace.telemetry.ingest._GRACE", 0.5)
+        events = make_events(3)
+        await publish_all(services.queue, events)
+        start = asyncio.get_running_loop().time()
+
+        async with hold_writers(services):
+            report = await ingest(services, deadline=start + 0.5)
+
+        assert report == IngestReport()
+        assert asyncio.get_running_loop().time() - start < 5
+        assert (await ingest(services)).inserted == 3
+
+    async def test_a_slow_batch_is_held_from_others(
+        self, services: Services, settings: Settings
+    ) -> None:
+        """However long it takes, nobody else is handed its messages."""
+        services.queue = RedisStreamsQueue(services.redis, max_length=100, hold=2)
+        other = RedisStreamsQueue(services.redis, max_length=100, hold=2)
+        await publish_all(services.queue, make_events(3))
+
+        async with hold_writers(services) as lock:
+            ingestion = asyncio.create_task(ingest(services))
+            await lock.wait_for_waiters()
+            for _ in range(5):
+                await asyncio.sleep(1)
+                assert await other.receive(10) == []
+            await lock.release()
+            report = await ingestion
+
+        assert (report.received, report.inserted, report.duplicates) == (3, 3, 0)
+
+
+class TestSize:
+    async def test_large_events_are_read_a_few_at_a_time(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        events = [make_event(metadata={"a": "b" * 30_000}) for _ in range(300)]
+        await publish_all(services.queue, events)
+        await _put_into_outbox(services, events[:150])
+        monkeypatch.setattr("tailrace.telemetry.ingest.RECEIVE_BYTES", 1_000_000)
+
+        report = await ingest(services)
+
+        assert (report.received, report.outbox, report.inserted) == (300, 150, 300)
+        # Of the queue's 9 MB two batches are made, of the outbox's 4.5 five.
+        assert report.batches >= 6

@@ -41,6 +41,25 @@ def _providers(**changes: object) -> str:
         ({"mail_url": "smtp://u:hunter2@"}, "TAILRACE_MAIL_URL: Value error, a host is needed"),
         ({"mail_url": "smtp://box:hunter2"}, "TAILRACE_MAIL_URL: Value error, not a URL"),
         ({"mail_url": "file://hunter2"}, "TAILRACE_MAIL_URL: Value error, a folder is needed"),
+        ({"attachments_url": "hunter2"}, "TAILRACE_ATTACHMENTS_URL: Value error, allowed are s3:"),
+        ({"attachments_url": "file:///"}, "TAILRACE_ATTACHMENTS_URL: Value error, allowed are s3"),
+        ({"attachments_url": "s3://UPPER"}, "TAILRACE_ATTACHMENTS_URL: Value error, allowed are"),
+        (
+            {"queue_url": "hunter2"},
+            "TAILRACE_QUEUE_URL: Value error, allowed are URLs with redis://",
+        ),
+        ({"queue_url": "redis://hunter2:x"}, "TAILRACE_QUEUE_URL: Value error, not a URL"),
+        ({"queue_url": "https:///a/b"}, "TAILRACE_QUEUE_URL: Value error, a host is needed"),
+        (
+            {"queue_url": "https://key:hunter2@sqs.eu-west-1.amazonaws.com/123456789012/e"},
+            "TAILRACE_QUEUE_URL: Value error, SQS takes the credentials of the role",
+        ),
+        (
+            {"queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/hunter2.fifo"},
+            "TAILRACE_QUEUE_URL: Value error, the URL of a standard queue",
+        ),
+        ({"queue_max_deliveries": "2"}, "TAILRACE_QUEUE_MAX_DELIVERIES: Input should be greater"),
+        ({"cloudwatch_namespace": "a:b"}, "TAILRACE_CLOUDWATCH_NAMESPACE: String should match"),
         ({"mail_from": "a@b.c\nBcc: x@y.z"}, "TAILRACE_MAIL_FROM: String should match"),
         (
             {"oidc_issuer": "https://login.example.org"},

@@ -87,15 +87,17 @@ def _cell(value: Any) -> str:
 
 
 def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= dead_letters.MAX_ID):
-        raise ArgumentTypeError(f"not an id: {text!r}")
-    return int(text)
+    id = dead_letters.parse_id(text)
+    if id is None:
+        raise ArgumentTypeError("not an id")
+    return id
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+    limit = dead_letters.parse_id(text)
+    if limit is None or limit > 10_000:
         raise ArgumentTypeError("must be a whole number from 1 to 10000")
-    return int(text)
+    return limit
 
 
 def _time(text: str) -> datetime:

@@ -4,6 +4,7 @@ Ingestion writes them and tries them again; the command line and the admin API c
 payload is shown redacted, since nobody vouches for what somebody put into it.
 """
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,15 @@ MAX_ID = 2**63 - 1
 
 # Characters of a payload that are shown; more than an event has.
 _SHOWN = 300_000
+
+
+def parse_id(text: str) -> int | None:
+    """Return the id that a text is, ``None`` when it cannot be one."""
+    # Beyond so many digits Python refuses even to look.
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", text, re.ASCII):
+        return None
+    id = int(text)
+    return id if id <= MAX_ID else None
 
 
 async def list_page(

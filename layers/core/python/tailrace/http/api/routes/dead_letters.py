@@ -120,6 +120,7 @@ async def purge_dead_letters(
 
 
 async def _read(services: CurrentServices, letter_id: str) -> dict[str, Any]:
-    if not (letter_id.isascii() and letter_id.isdigit() and int(letter_id) <= dead_letters.MAX_ID):
+    id = dead_letters.parse_id(letter_id)
+    if id is None:
         raise not_found("dead letter")
-    return await dead_letters.read(services.pool, int(letter_id))
+    return await dead_letters.read(services.pool, id)

@@ -1,0 +1,92 @@
+"""Metrics in the embedded metric format: what CloudWatch would make of the lines."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tailrace.queue.memory import MemoryQueue
+from tailrace.services import Services
+from tailrace.settings import Settings
+from tailrace.telemetry import capture
+from tailrace.telemetry.cloudwatch import call_writer, write_report
+from tailrace.telemetry.ingest import IngestReport
+from tests.support.events import make_event
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"cloudwatch_namespace": "Tailrace"})
+
+
+def _metrics(line: str) -> dict[str, float]:
+    """Check a line against the format, and return its metrics."""
+    document = json.loads(line)
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Tailrace"
+    assert directive["Dimensions"] == [["service"]]
+    assert document["_aws"]["Timestamp"] > 1_700_000_000_000
+    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Count", "Seconds"}
+    values = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
+    return {name: v[0] if isinstance(v, list) else v for name, v in values.items()}
+
+
+async def test_a_report_and_what_waits(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await services.queue.publish(b"waits")
+
+    await write_report(services, "ingest", IngestReport(received=7, inserted=5, dead=2))
+
+    line = capsys.readouterr().out
+    assert json.loads(line)["service"] == "ingest"
+    metrics = _metrics(line)
+    assert metrics["Received"] == 7
+    assert (metrics["Inserted"], metrics["Dead"], metrics["Parked"]) == (5, 2, 0)
+    assert (metrics["QueueDepth"], metrics["DeadLetters"]) == (1, 0)
+    assert metrics["IngestionLag"] == 0
+
+
+async def test_without_a_namespace_nothing_is_written(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = services.settings.model_copy(update={"cloudwatch_namespace": None})
+    services.settings = settings
+
+    await write_report(services, "ingest", IngestReport())
+
+    assert capsys.readouterr().out == ""
+
+
+async def test_a_call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_told", [])
+    capture.tell(call_writer("Tailrace", "chat"))
+    queue = MemoryQueue()
+
+    await capture.publish(queue, make_event())
+    queue.available = False
+    await capture.publish(queue, make_event(status="timeout", time_to_first_chunk=None))
+
+    ok, timeout = capsys.readouterr().out.splitlines()
+    assert _metrics(ok) == {
+        "Calls": 1,
+        "Errors": 0,
+        "Duration": 1.5,
+        "TimeToFirstChunk": 0.25,
+        "InputTokens": 1000,
+        "OutputTokens": 100,
+    }
+    assert json.loads(ok)["request_model"] == "gpt-4o"
+    assert _metrics(timeout)["Errors"] == 1
+    assert "TimeToFirstChunk" not in _metrics(timeout)
+
+
+def test_the_chat_function_imports_nothing_for_it() -> None:
+    code = (
+        "import sys, tailrace.telemetry.cloudwatch;"
+        " sys.exit(any(name.startswith('aws_lambda_powertools') for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0
