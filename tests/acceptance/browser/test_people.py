@@ -15,6 +15,10 @@ from tests.support.identity_provider import IdentityProvider, running
 
 _ADMIN = "admin@example.com"
 _NEW_PASSWORD = "a rather different passphrase"
+_FORGET_ANSWER = """(id) => {
+    const key = `tailrace.guest.conversation.${id}`;
+    localStorage.setItem(key, JSON.stringify(JSON.parse(localStorage.getItem(key)).slice(0, -1)));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,27 @@ async def test_what_a_guest_said_comes_along_and_goes_on(chat: ChatPage) -> None
     await _sign_out(page)
     await expect(page).to_have_url("/")
     await expect(chat.sidebar.get_by_role("link")).to_have_count(0)
+
+
+async def test_a_question_without_an_answer_is_answered_to_the_user(chat: ChatPage) -> None:
+    page = chat.page
+    await chat.send("was this heard?")
+    await chat.ends("complete")
+    await expect(page).to_have_url(re.compile("/c/"))
+    address = page.url
+    # As if the browser had been closed before the first word came.
+    await page.goto("/account")
+    await page.evaluate(_FORGET_ANSWER, address.rpartition("/")[2])
+    await page.goto(address)
+    await expect(chat.questions).to_have_text(["was this heard?"])
+    await expect(chat.answers).to_have_count(0)
+
+    await chat.register("unheard@example.com")
+
+    await expect(await chat.ends("complete")).to_contain_text("was this heard?")
+    await page.reload()
+    await expect(chat.questions).to_have_text(["was this heard?"])
+    await expect(chat.answers).to_have_count(1)
 
 
 async def test_signing_in_waits_for_the_answer_under_way(chat: ChatPage) -> None:

@@ -32,6 +32,7 @@ export function PeopleNotices() {
 
 /** The word for it is in the address, where it would come back with every reload. */
 function SignInError() {
+  const me = useMe();
   const navigate = useNavigate();
   const given = useRouterState({
     select: ({ location }) => (location.search as { sign_in_error?: unknown }).sign_in_error,
@@ -51,15 +52,17 @@ function SignInError() {
       role="alert"
       action={
         <>
-          <Button
-            size="xs"
-            onClick={() => {
-              setCode(null);
-              openAuth("login");
-            }}
-          >
-            Sign in
-          </Button>
+          {me.data?.kind === "guest" && (
+            <Button
+              size="xs"
+              onClick={() => {
+                setCode(null);
+                openAuth("login");
+              }}
+            >
+              Sign in
+            </Button>
+          )}
           <DismissButton onClick={() => setCode(null)} />
         </>
       }

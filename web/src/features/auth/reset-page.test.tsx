@@ -1,35 +1,15 @@
 /** The page of a reset link keeps its token to itself. */
-import { QueryClientProvider } from "@tanstack/react-query";
-import {
-  createMemoryHistory,
-  createRootRoute,
-  createRoute,
-  createRouter,
-  RouterProvider,
-} from "@tanstack/react-router";
-import { render, screen } from "@testing-library/react";
+import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it } from "vitest";
-import { queryClient } from "@/lib/query-client";
+import { renderPage } from "@/test/page";
 import { serve } from "@/test/streams";
 import { ResetPage } from "./reset-page";
 
 const GUEST = { kind: "guest", id: "g", email: null, role: null };
 
 async function open(address: string) {
-  const root = createRootRoute();
-  const page = createRoute({
-    getParentRoute: () => root,
-    path: "/reset-password",
-    component: ResetPage,
-  });
-  const history = createMemoryHistory({ initialEntries: [address] });
-  const router = createRouter({ routeTree: root.addChildren([page]), history });
-  render(
-    <QueryClientProvider client={queryClient}>
-      <RouterProvider router={router as never} />
-    </QueryClientProvider>,
-  );
+  const router = await renderPage(ResetPage, "/reset-password", address);
   await screen.findByRole("heading", { name: "Choose a new password" });
   return router;
 }
