@@ -1,4 +1,4 @@
-"""Servers of S3's API on loopback ports: one that checks signatures, and one that heeds the rest."""
+"""Servers of S3's API on loopback: one that checks signatures, and one that heeds the rest."""
 
 import logging
 from collections.abc import AsyncIterator

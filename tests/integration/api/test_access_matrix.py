@@ -26,6 +26,7 @@ from tailrace.http.site import create_app
 from tailrace.ids import uuid7
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
+from tests.support.attachments import announcement
 from tests.support.chat_client import user_message
 from tests.support.serving import serve
 
@@ -82,6 +83,8 @@ NEW = {"email": "new@example.org", "password": PASSWORD}
 KEY = {"name": "k", "scopes": ["read"]}
 CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
 CONVERSATION = "/api/conversations/{conversation_id}"
+ATTACHMENT = "/api/attachments/{attachment_id}"
+FILE = announcement(b"words", "text/plain")
 MESSAGE = CONVERSATION + "/messages/{message_id}"
 
 # Order of the numbers: none, guest, other, owner, admin, key lacking the scope, key holding it.
@@ -152,6 +155,13 @@ TABLE: dict[str, Row] = {
     "GET /api/shared/{token}": _everybody(200),
     # The message holds no file.
     "GET /api/shared/{token}/files/{place}/{number}": _everybody(404),
+    "POST /api/attachments": Row("chat", 401, 401, 201, 201, 201, 403, 201, json=FILE),
+    f"GET {ATTACHMENT}": _owned("read", 200),
+    f"GET {ATTACHMENT}/content": _owned("read", 200),
+    # It is here already.
+    f"PUT {ATTACHMENT}/upload": _owned("chat", 409),
+    f"POST {ATTACHMENT}/complete": _owned("chat", 200),
+    f"DELETE {ATTACHMENT}": _owned("chat", 204),
     "GET /api/export": Row("read", 401, 401, 200, 200, 200, 403, 200),
     "POST /api/import": Row("write", 401, 401, 200, 200, 200, 403, 200, json=[]),
     f"PUT {MESSAGE}/feedback": _owned("write", 200, json={"rating": "up"}),
@@ -277,6 +287,13 @@ async def _token(world: World) -> str:
     return world.made["token"]
 
 
+async def _attachment(world: World) -> str:
+    begun = (await world.as_owner("POST", "/api/attachments", json=FILE)).json()
+    await world.as_owner("PUT", begun["upload"]["url"], content=b"words")
+    await world.as_owner("POST", f"/api/attachments/{begun['id']}/complete")
+    return begun["id"]
+
+
 async def _one(world: World) -> str:
     return "1"
 
@@ -310,6 +327,7 @@ MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "message_id": _message,
     "share_id": _share,
     "token": _token,
+    "attachment_id": _attachment,
     "place": _one,
     "number": _one,
     "session_id": _session,
@@ -347,6 +365,7 @@ def _settings(database_url: str, redis_url: str, folder: Path) -> Settings:
         secure_cookies=False,
         public_url="http://localhost",
         mail_url=SecretStr(f"file://{folder}/outbox"),
+        attachments_url=f"file://{folder}/attachments",
         # Nobody listens there: a sign-in comes back with an error.
         oidc_issuer="http://127.0.0.1:9",
         oidc_client_id="tailrace",

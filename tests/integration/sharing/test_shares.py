@@ -153,8 +153,13 @@ async def test_a_name_is_shown_when_asked_for(
     assert (await stranger.get(f"/api/shared/{share['token']}")).json()["shared_by"] == name
 
 
+async def _only_picture(database: Database) -> str:
+    query = "SELECT id FROM attachments WHERE media_type = 'image/png'"
+    return str(await database.value(query))
+
+
 async def test_files_come_through_the_link_of_their_branch_alone(
-    user: ChatClient, stranger: httpx.AsyncClient
+    user: ChatClient, stranger: httpx.AsyncClient, database: Database
 ) -> None:
     conversation_id = uuid4()
     page = base64.b64encode(b"<script>alert(1)</script>").decode()
@@ -181,6 +186,11 @@ async def test_files_come_through_the_link_of_their_branch_alone(
     assert [part["type"] for part in parts] == ["text", "file", "file"]
     assert parts[1]["filename"] == 'a "b".png'
     assert image.content == PNG
+    # The owner's own address of it is for the owner alone.
+    kept = (await user.http.get(f"/api/conversations/{conversation_id}/export")).json()
+    assert base64.b64decode(kept["messages"][0]["parts"][1]["url"].partition(",")[2]) == PNG
+    owned = await user.http.get("/api/attachments/" + await _only_picture(database))
+    assert (await stranger.get(owned.json()["url"])).status_code == 404
     assert image.headers["content-type"] == "image/png"
     assert image.headers["cache-control"] == "private, no-store"
     # A page that somebody shared never runs under our address.
