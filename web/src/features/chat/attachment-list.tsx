@@ -1,5 +1,5 @@
 /** The files that go with the message being written, each with a button to take it out. */
-import { FileTextIcon, XIcon } from "lucide-react";
+import { FileTextIcon, RotateCwIcon, XIcon } from "lucide-react";
 import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { formatBytes, plural } from "@/lib/format";
@@ -8,9 +8,12 @@ import { type Attachment, isShownImage } from "./attachments";
 interface AttachmentListProps {
   attachments: Attachment[];
   onRemove: (id: string) => void;
+  /** Sends a file again that was not taken. */
+  onRetry?: (id: string) => void;
 }
 
-export function AttachmentList({ attachments, onRemove }: AttachmentListProps) {
+export function AttachmentList({ attachments, onRemove, onRetry }: AttachmentListProps) {
+  const errors = attachments.flatMap(({ id, error }) => (error === undefined ? [] : { id, error }));
   return (
     <>
       <span role="status" className="sr-only">
@@ -23,7 +26,7 @@ export function AttachmentList({ attachments, onRemove }: AttachmentListProps) {
               key={attachment.id}
               className="relative flex h-14 max-w-full items-center rounded-lg border bg-muted/50"
             >
-              <Preview attachment={attachment} />
+              <Preview attachment={attachment} onRetry={onRetry} />
               <Button
                 variant="secondary"
                 size="icon-xs"
@@ -37,12 +40,55 @@ export function AttachmentList({ attachments, onRemove }: AttachmentListProps) {
           ))}
         </ul>
       )}
+      {errors.length > 0 && (
+        <div role="alert" className="px-4 pt-2 text-sm text-destructive">
+          {errors.map(({ id, error }) => (
+            <p key={id}>{error}</p>
+          ))}
+        </div>
+      )}
     </>
   );
 }
 
-function Preview({ attachment }: { attachment: Attachment }) {
-  const { filename, mediaType, size, url } = attachment;
+function Preview({
+  attachment,
+  onRetry,
+}: {
+  attachment: Attachment;
+  onRetry?: (id: string) => void;
+}) {
+  const { id, filename, mediaType, size, url, progress, error } = attachment;
+  if (error !== undefined) {
+    return (
+      <span className="flex min-w-0 items-center gap-2 py-1.5 pr-4 pl-2 text-sm">
+        <Button
+          variant="ghost"
+          size="icon-xs"
+          aria-label={`Send ${filename} again`}
+          onClick={() => onRetry?.(id)}
+        >
+          <RotateCwIcon />
+        </Button>
+        <span className="min-w-0">
+          <span className="block max-w-40 truncate">{filename}</span>
+          <span className="block text-xs text-destructive">not uploaded</span>
+        </span>
+      </span>
+    );
+  }
+  if (url === null && progress !== undefined) {
+    return (
+      <span className="flex w-36 min-w-0 flex-col gap-1.5 px-3 text-sm">
+        <span className="truncate">{filename}</span>
+        <progress
+          aria-label={`Uploading ${filename}`}
+          value={progress}
+          className="h-1 w-full accent-primary"
+        />
+      </span>
+    );
+  }
   if (url === null) return <Skeleton className="h-full w-24 rounded-lg" />;
   if (isShownImage({ mediaType, url })) {
     return (

@@ -6,7 +6,9 @@ import {
   attachmentRefusal,
   bytesOf,
   isShownImage,
+  isStored,
   MAX_FILE_BYTES,
+  MAX_UPLOAD_BYTES,
   mediaTypeOf,
   readAttachment,
   sortFiles,
@@ -41,6 +43,40 @@ describe("mediaTypeOf", () => {
   ])("of %s (%s) is %s", (name, type, expected) =>
     expect(mediaTypeOf({ name, type })).toBe(expected),
   );
+});
+
+const STORED = "/api/attachments/01a20029-2500-7691-82d0-cb58259cee26/content";
+
+describe("what is uploaded", () => {
+  const stored = { id: "1", filename: "b.pdf", mediaType: "application/pdf", size: 1, url: STORED };
+
+  it("takes documents for every model, since the server reads them", () => {
+    expect(sortFiles([pdf], 0, plain, true).taken).toHaveLength(1);
+    expect(acceptedTypes(plain, true)).toContain("application/pdf");
+    expect(takes(plain, true)).toContain("PDF documents");
+    expect(attachmentRefusal([stored], plain, true)).toBeNull();
+    expect(attachmentRefusal([stored], plain)).toContain("does not take PDF documents");
+  });
+
+  it("may be larger than what goes along in a message", () => {
+    const large = sized("c.txt", "text/plain", MAX_FILE_BYTES + 1);
+    expect(sortFiles([large], 0, plain, true).refusals).toEqual([]);
+    const too_large = sized("c.txt", "text/plain", MAX_UPLOAD_BYTES + 1);
+    expect(sortFiles([too_large], 0, plain, true).refusals[0]).toContain("at most 10 MiB");
+    const files = [1, 2].map((number) => ({ ...stored, id: `${number}`, size: 5 << 20 }));
+    expect(attachmentRefusal(files, plain, true)).toBeNull();
+    expect(attachmentRefusal([...files, ...files.slice(1)], plain, true)).toContain("14 MiB");
+  });
+
+  it("is shown from our own server alone", () => {
+    const mediaType = "image/png";
+    expect(isShownImage({ mediaType, url: STORED })).toBe(true);
+    expect(isShownImage({ mediaType, url: "/api/shared/x-y_z/files/1/2" })).toBe(true);
+    expect(isShownImage({ mediaType: "image/svg+xml", url: STORED })).toBe(false);
+    for (const url of [`https://elsewhere.example${STORED}`, "/api/auth/logout", `${STORED}/..`]) {
+      expect(isStored(url)).toBe(false);
+    }
+  });
 });
 
 describe("sortFiles", () => {

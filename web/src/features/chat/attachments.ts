@@ -1,6 +1,7 @@
 /**
  * Files on their way into a message: what they are, whether the chosen model takes them, and what
- * they hold as data URLs. Kept by the session, shown by the composer. The server checks again.
+ * they hold. A guest's go along inside of messages, as data URLs; a user's are uploaded
+ * (`uploads.ts`). Kept by the session, shown by the composer. The server checks again.
  */
 import type { FileUIPart } from "ai";
 import type { Capability, Model } from "@/lib/api";
@@ -11,8 +12,12 @@ import { isShrinkable, shrink } from "./shrink";
 /** The server's default limits; it has the last word. */
 export const MAX_FILES = 4;
 export const MAX_FILE_BYTES = 3 * 1024 * 1024;
+/** Of one that is uploaded by itself. */
+export const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;
 /** Of all files of a message: in base64 they grow by a third, and a request has 6 MiB at most. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** The same for files that were uploaded: what models take at once. */
+export const MAX_STORED_BYTES = 14 * 1024 * 1024;
 
 export interface Attachment {
   id: string;
@@ -20,8 +25,12 @@ export interface Attachment {
   mediaType: string;
   /** Bytes. */
   size: number;
-  /** A data URL; null while the file is being read. */
+  /** A data URL, or where the server keeps it; null while the file is on its way. */
   url: string | null;
+  /** How much of it was sent, from 0 to 1. */
+  progress?: number;
+  /** Why it is not attached yet, as a sentence. */
+  error?: string;
 }
 
 type Kind = "image" | "document" | "text";
@@ -62,16 +71,31 @@ function kindOf(mediaType: string): Kind | null {
   return mediaType.startsWith("text/") ? "text" : null;
 }
 
-/** A picture that may be shown: of a type that draws and does not run, and held by the page. */
-export function isShownImage({ mediaType, url }: Pick<FileUIPart, "mediaType" | "url">): boolean {
-  return IMAGE_TYPES.includes(mediaType) && url.startsWith(`data:${mediaType};base64,`);
+const STORED = /^\/api\/(attachments\/[0-9a-f-]{36}\/content|shared\/[\w-]+\/files\/\d+\/\d+)$/;
+
+/** True for what our own server keeps; anything else but data is not fetched. */
+export function isStored(url: string): boolean {
+  return STORED.test(url);
 }
 
-/** What the file dialog offers for a model. */
-export function acceptedTypes(model: Model): string {
+/** A picture that may be shown: of a type that draws and does not run, and ours or in the page. */
+export function isShownImage({ mediaType, url }: Pick<FileUIPart, "mediaType" | "url">): boolean {
+  return (
+    IMAGE_TYPES.includes(mediaType) &&
+    (url.startsWith(`data:${mediaType};base64,`) || isStored(url))
+  );
+}
+
+/** Whether a model gets what a document says; of one that is uploaded the server has the text. */
+function takesDocuments(model: Model, uploads: boolean): boolean {
+  return uploads || model.capabilities.includes("documents");
+}
+
+/** What the file dialog offers for a model; `uploads` where files are uploaded. */
+export function acceptedTypes(model: Model, uploads = false): string {
   const types = ["text/*", ...[...TEXT_EXTENSIONS].map((extension) => `.${extension}`)];
   if (model.capabilities.includes("vision")) types.unshift(...IMAGE_TYPES);
-  if (model.capabilities.includes("documents")) types.unshift(DOCUMENT_TYPE);
+  if (takesDocuments(model, uploads)) types.unshift(DOCUMENT_TYPE);
   return types.join(",");
 }
 
@@ -79,34 +103,47 @@ export function acceptedTypes(model: Model): string {
 export function typeRefusal(
   { filename, mediaType }: Pick<Attachment, "filename" | "mediaType">,
   model: Model,
+  uploads = false,
 ): string | null {
   const kind = kindOf(mediaType);
   if (kind === null) {
     return `${filename} cannot be attached: only PNG, JPEG, GIF and WebP images, PDF documents and text files can.`;
   }
-  if (kind === "text") return null;
+  if (kind === "text" || (kind === "document" && takesDocuments(model, uploads))) return null;
   const { capability, refusal } = NEEDED[kind];
   if (model.capabilities.includes(capability)) return null;
   return `${filename} cannot be sent: ${model.display_name} ${refusal}. Choose a model that does.`;
 }
 
 /** Why what is attached cannot be sent to a model, as when another one was chosen since. */
-export function attachmentRefusal(attachments: Attachment[], model: Model): string | null {
+export function attachmentRefusal(
+  attachments: Attachment[],
+  model: Model,
+  uploads = false,
+): string | null {
   if (attachments.length > MAX_FILES) {
     return `A message takes at most ${MAX_FILES} files; ${attachments.length} are attached.`;
   }
-  // One that is being read may yet become smaller.
-  const bytes = attachments.reduce((sum, { size, url }) => sum + (url === null ? 0 : size), 0);
-  if (bytes > MAX_MESSAGE_BYTES) {
-    return `Together the files are too large: they have ${formatBytes(bytes)}, and a message takes at most ${formatBytes(MAX_MESSAGE_BYTES)}.`;
+  // One that is on its way may yet become smaller.
+  const here = attachments.filter(({ url }) => url !== null);
+  const inside = here.filter(({ url }) => !isStored(url ?? ""));
+  for (const [files, most] of [
+    [inside, MAX_MESSAGE_BYTES],
+    [here, MAX_STORED_BYTES],
+  ] as const) {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    if (bytes > most) {
+      return `Together the files are too large: they have ${formatBytes(bytes)}, and a message takes at most ${formatBytes(most)}.`;
+    }
   }
-  return attachments.map((attachment) => typeRefusal(attachment, model)).find(Boolean) ?? null;
+  const refusals = attachments.map((attachment) => typeRefusal(attachment, model, uploads));
+  return refusals.find(Boolean) ?? null;
 }
 
 /** What a model can be sent, for a person who holds a file over the page. */
-export function takes(model: Model): string {
+export function takes(model: Model, uploads = false): string {
   const kinds = ["text files"];
-  if (model.capabilities.includes("documents")) kinds.unshift("PDF documents");
+  if (takesDocuments(model, uploads)) kinds.unshift("PDF documents");
   if (model.capabilities.includes("vision")) kinds.unshift("images");
   const last = kinds.pop();
   return `${model.display_name} takes ${kinds.length === 0 ? "" : `${kinds.join(", ")} and `}${last}.`;
@@ -117,6 +154,7 @@ export function sortFiles(
   files: File[],
   attached: number,
   model: Model,
+  uploads = false,
 ): { taken: { attachment: Attachment; file: File }[]; refusals: string[] } {
   const taken: { attachment: Attachment; file: File }[] = [];
   const refusals: string[] = [];
@@ -129,7 +167,7 @@ export function sortFiles(
       size: file.size,
       url: null,
     };
-    const refusal = typeRefusal(attachment, model) ?? sizeRefusal(attachment);
+    const refusal = typeRefusal(attachment, model, uploads) ?? sizeRefusal(attachment, uploads);
     if (refusal !== null) refusals.push(refusal);
     else if (attached + taken.length >= MAX_FILES) too_many += 1;
     else taken.push({ attachment, file });
@@ -141,39 +179,59 @@ export function sortFiles(
   return { taken, refusals };
 }
 
-function sizeRefusal({ filename, mediaType, size }: Attachment): string | null {
+function sizeRefusal({ filename, mediaType, size }: Attachment, uploads: boolean): string | null {
   if (size === 0) return `${filename} is empty.`;
-  return size <= MAX_FILE_BYTES || isShrinkable(mediaType, size) ? null : tooLarge(filename, size);
+  const most = uploads ? MAX_UPLOAD_BYTES : MAX_FILE_BYTES;
+  return size <= most || isShrinkable(mediaType, size) ? null : tooLarge(filename, size, most);
 }
 
-function tooLarge(filename: string, size: number): string {
-  return `${filename} is too large: it has ${formatBytes(size)}, and at most ${formatBytes(MAX_FILE_BYTES)} can be sent.`;
+function tooLarge(filename: string, size: number, most: number): string {
+  return `${filename} is too large: it has ${formatBytes(size)}, and at most ${formatBytes(most)} can be sent.`;
+}
+
+/** What of a chosen file is sent: the file itself, or a photograph made smaller. */
+export interface Prepared {
+  content: Blob;
+  attachment: Attachment;
 }
 
 /**
- * Reads a file into a data URL; a photograph that is too large becomes a smaller one.
+ * Makes a file ready to be sent; a photograph that is too large becomes a smaller one.
  *
  * Throws an error whose message is a sentence, when the file cannot be read, stays too large, or
  * is text by its name alone.
  */
-export async function readAttachment(file: File, attachment: Attachment): Promise<Attachment> {
+export async function prepare(file: File, attachment: Attachment): Promise<Prepared> {
   const { filename, mediaType } = attachment;
   if (kindOf(mediaType) === "text") await checkText(file, filename);
-  if (file.size > MAX_FILE_BYTES) return readSmaller(file, attachment);
-  return { ...attachment, url: await dataUrl(file, attachment) };
+  // Models look at no more pixels than this leaves, wherever the picture is kept.
+  const is_large = file.size > MAX_FILE_BYTES && isShrinkable(mediaType, file.size);
+  return is_large ? makeSmaller(file, attachment) : { content: file, attachment };
 }
 
-async function readSmaller(file: File, attachment: Attachment): Promise<Attachment> {
+async function makeSmaller(file: File, attachment: Attachment): Promise<Prepared> {
   const { filename } = attachment;
   const blob = await shrink(file).catch(() => null);
-  if (blob === null || blob.size > MAX_FILE_BYTES) throw new Error(tooLarge(filename, file.size));
+  if (blob === null || blob.size > MAX_FILE_BYTES) {
+    throw new Error(tooLarge(filename, file.size, MAX_FILE_BYTES));
+  }
   const smaller = {
     ...attachment,
     filename: `${filename.replace(/\.[^.]*$/, "")}.jpg`,
     mediaType: "image/jpeg",
     size: blob.size,
   };
-  return { ...smaller, url: await dataUrl(blob, smaller) };
+  return { content: blob, attachment: smaller };
+}
+
+/** Reads a file into a data URL. Throws as `prepare` does. */
+export async function readAttachment(file: File, attachment: Attachment): Promise<Attachment> {
+  return inside(await prepare(file, attachment));
+}
+
+/** The attachment with what it holds inside of it. */
+export async function inside({ content, attachment }: Prepared): Promise<Attachment> {
+  return { ...attachment, url: await dataUrl(content, attachment) };
 }
 
 function dataUrl(content: Blob, { filename, mediaType }: Attachment): Promise<string> {
@@ -198,7 +256,7 @@ async function checkText(file: File, filename: string): Promise<void> {
   if (text.includes("\0")) throw new Error(`${filename} is not a text file in UTF-8.`);
 }
 
-/** The attachment as a part of a message. Of one still being read there is nothing to send. */
+/** The attachment as a part of a message. Of one still on its way there is nothing to send. */
 export function toPart({ mediaType, filename, url }: Attachment): FileUIPart[] {
   return url === null ? [] : [{ type: "file", mediaType, filename, url }];
 }

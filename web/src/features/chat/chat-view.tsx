@@ -55,7 +55,7 @@ export function ChatView({ session }: { session: Session }) {
   const is_empty = messages.length === 0 && !busy;
   const model_id = usableModel(models.data, state.model);
   const model = modelOf(models.data, model_id);
-  const refusal = model ? attachmentRefusal(state.attachments, model) : null;
+  const refusal = model ? attachmentRefusal(state.attachments, model, !is_guest) : null;
   const actions = useMemo<MessageActions>(
     () => ({
       startEdit: (id) => session.startEdit(id),
@@ -128,7 +128,7 @@ export function ChatView({ session }: { session: Session }) {
         <div className="pointer-events-none absolute inset-2 z-40 flex flex-col items-center justify-center gap-2 rounded-2xl border-2 border-dashed border-primary/60 bg-background/90 p-6 text-center">
           <PaperclipIcon className="size-7 text-primary" />
           <p className="text-lg font-medium">Drop files to attach them</p>
-          <p className="text-sm text-muted-foreground">{takes(model)}</p>
+          <p className="text-sm text-muted-foreground">{takes(model, !is_guest)}</p>
         </div>
       )}
       <title>{title === undefined ? "Tailrace" : `${title} · Tailrace`}</title>
@@ -238,7 +238,8 @@ export function ChatView({ session }: { session: Session }) {
           attachments={state.attachments}
           onAttach={attach}
           onDetach={(id) => session.detach(id)}
-          accept={model ? acceptedTypes(model) : null}
+          onRetryAttachment={(id) => session.attachAgain(id)}
+          accept={model ? acceptedTypes(model, !is_guest) : null}
           disabled={(models.isSuccess && model_id === null) || refusal !== null}
         >
           {models.data && (

@@ -31,6 +31,8 @@ export interface ComposerProps {
   attachments: Attachment[];
   onAttach: (files: File[]) => void;
   onDetach: (id: string) => void;
+  /** Sends a file again that was not taken. */
+  onRetryAttachment?: (id: string) => void;
   /** Types that the file dialog offers; null where nothing can be attached. */
   accept: string | null;
   busy: boolean;
@@ -50,6 +52,7 @@ export function Composer({
   attachments,
   onAttach,
   onDetach,
+  onRetryAttachment,
   accept,
   busy,
   stopping,
@@ -105,6 +108,7 @@ export function Composer({
           onDetach(id);
           focus();
         }}
+        onRetry={onRetryAttachment}
       />
       <textarea
         ref={ref}

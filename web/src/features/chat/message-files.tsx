@@ -6,7 +6,7 @@ import { Button } from "@/components/ui/button";
 import { Dialog, DialogContent, DialogDescription, DialogTitle } from "@/components/ui/dialog";
 import { formatBytes } from "@/lib/format";
 import { cn } from "@/lib/utils";
-import { bytesOf, isShownImage } from "./attachments";
+import { bytesOf, isShownImage, isStored } from "./attachments";
 
 export function MessageFiles({ files, className }: { files: FileUIPart[]; className?: string }) {
   if (files.length === 0) return null;
@@ -73,8 +73,10 @@ const CHIP =
 
 function Chip({ file }: { file: FileUIPart }) {
   const name = file.filename ?? "File";
-  // A file is shown from what the page holds, never fetched from where a message points to.
-  if (!file.url.startsWith("data:")) {
+  // A file comes from what the page holds or our server does, never from where else a message
+  // points to.
+  const is_stored = isStored(file.url);
+  if (!is_stored && !file.url.startsWith("data:")) {
     const Icon = file.mediaType.startsWith("image/") ? ImageOffIcon : FileXIcon;
     return (
       <span className={cn(CHIP, "border-dashed text-muted-foreground")}>
@@ -100,9 +102,14 @@ function Chip({ file }: { file: FileUIPart }) {
       <span className="min-w-0">
         <span className="block truncate">{name}</span>
         <span className="block text-xs text-muted-foreground">
-          {formatBytes(bytesOf(file.url))}
+          {is_stored ? kindOf(file.mediaType) : formatBytes(bytesOf(file.url))}
         </span>
       </span>
     </a>
   );
+}
+
+function kindOf(mediaType: string): string {
+  if (mediaType === "application/pdf") return "PDF document";
+  return mediaType.startsWith("image/") ? "Image" : "Text file";
 }

@@ -150,15 +150,45 @@ describe("attaching", () => {
   const names = (session: Session) =>
     session.state.get().attachments.map(({ filename }) => filename);
 
+  const url = "/api/attachments/01a20029-2500-7691-82d0-cb58259cee26/content";
+  const known = () =>
+    Response.json({ id: "a1", media_type: "image/png", url, upload: null }, { status: 201 });
+
   it("sends files before the text", async () => {
     const { session } = open({ isGuest: () => false });
-    const sent = serve(whole("a picture"));
+    const sent = serve(known(), whole("a picture"));
     await session.attach([picture()], model);
     await session.send("What is it?");
-    expect(sent[0]?.body.message).toMatchObject({
-      parts: [part, { type: "text", text: "What is it?" }],
+    expect(sent[1]?.body.message).toMatchObject({
+      parts: [
+        { ...part, url },
+        { type: "text", text: "What is it?" },
+      ],
     });
     expect(session.state.get().attachments).toEqual([]);
+  });
+
+  it("says at a file why it was not uploaded, and sends it again", async () => {
+    const { session } = open({ isGuest: () => false });
+    serve(problemResponse(503, "The store of files cannot be reached."), known());
+    await session.attach([picture()], model);
+    const [refused] = session.state.get().attachments;
+    expect(refused).toMatchObject({ filename: "a.png", url: null });
+    expect(refused?.error).toBe("a.png was not uploaded. The store of files cannot be reached.");
+    session.attachAgain(refused?.id ?? "");
+    expect(session.state.get().attachments[0]).toMatchObject({ progress: 0, error: undefined });
+    await vi.waitFor(() => expect(session.state.get().attachments[0]?.url).toBe(url));
+    expect(session.state.get().attachments[0]?.error).toBeUndefined();
+  });
+
+  it("forgets a file that was taken out on its way", async () => {
+    const { session } = open({ isGuest: () => false });
+    const sent = serve(known());
+    const attached = session.attach([picture()], model);
+    session.detach(session.state.get().attachments[0]?.id ?? "");
+    await attached;
+    expect(session.state.get().attachments).toEqual([]);
+    expect(sent.length).toBeLessThanOrEqual(1);
   });
 
   it("sends a file without a word", async () => {

@@ -19,7 +19,7 @@ import { sentence } from "@/lib/problem";
 import type { Connection } from "@/lib/sse";
 import { createStore, type Store } from "@/lib/store";
 import { chatApi, type Head, type Settings, type SettingsChange } from "./api";
-import { type Attachment, readAttachment, sortFiles, toPart } from "./attachments";
+import { type Attachment, prepare, readAttachment, sortFiles, toPart } from "./attachments";
 import { type Failure, failure, failureOf } from "./failure";
 import {
   type Kept,
@@ -42,6 +42,7 @@ import {
 } from "./messages";
 import type { ReasoningEffort } from "./reasoning-effort";
 import { ChatTransport } from "./transport";
+import { upload } from "./uploads";
 
 /** What is written and not sent. */
 export interface Draft {
@@ -83,7 +84,7 @@ export interface SessionHooks {
   onTitle: (id: string, title: string) => void;
   /** A conversation was read when `turn` was current. */
   onRead: (conversation: Conversation, turn: number) => void;
-  /** The server has more than is shown. */
+  /** What was read of the conversation is not the latest any more. */
   onBehind: (id: string) => void;
   /** A turn ended; `lost` when the page did not see how, and the server knows better. */
   onSettled: (id: string, lost: boolean) => void;
@@ -114,6 +115,8 @@ export class Session {
   private unsent_edit: { edit: Edit; id: string } | null = null;
   /** What stands already in the place of the answer that begins next. */
   private others: string[] = [];
+  /** Files that are not with the server yet, by the id of their attachment. */
+  private readonly uploading = new Map<string, { file: File; abort: AbortController }>();
   private kept: Kept = "all";
   private has_unsent_files = false;
 
@@ -181,18 +184,18 @@ export class Session {
   /** Puts files beside the text; those that the model would not take are told of instead. */
   async attach(files: File[], model: Model): Promise<void> {
     const { attachments } = this.state.get();
-    const { taken, refusals } = sortFiles(files, attachments.length, model);
+    const uploads = !this.hooks.isGuest();
+    const { taken, refusals } = sortFiles(files, attachments.length, model, uploads);
     this.update({ attachments: [...attachments, ...taken.map(({ attachment }) => attachment)] });
     this.refuse(refusals);
+    if (uploads) {
+      await Promise.all(taken.map(({ attachment, file }) => this.upload(attachment, file)));
+      return;
+    }
     const unreadable: string[] = [];
     for (const { attachment, file } of taken) {
       try {
-        const read = await readAttachment(file, attachment);
-        this.update({
-          attachments: this.state
-            .get()
-            .attachments.map((other) => (other.id === read.id ? read : other)),
-        });
+        this.changeAttachment(attachment.id, await readAttachment(file, attachment));
       } catch (error) {
         this.detach(attachment.id);
         unreadable.push(sentence(error));
@@ -201,7 +204,42 @@ export class Session {
     if (unreadable.length > 0) this.refuse([...refusals, ...unreadable]);
   }
 
+  /** Sends a file again that was not taken. */
+  attachAgain(id: string): void {
+    const attachment = this.state.get().attachments.find((other) => other.id === id);
+    const file = this.uploading.get(id)?.file;
+    if (attachment !== undefined && file !== undefined) void this.upload(attachment, file);
+  }
+
+  /** Sends a file to the server; what is wrong with it stands at the file. */
+  private async upload(attachment: Attachment, file: File): Promise<void> {
+    const { id } = attachment;
+    const abort = new AbortController();
+    this.uploading.set(id, { file, abort });
+    this.changeAttachment(id, { progress: 0, error: undefined });
+    try {
+      const prepared = await prepare(file, attachment);
+      const stored = await upload(prepared, {
+        signal: abort.signal,
+        onProgress: (progress) => this.changeAttachment(id, { progress }),
+      });
+      this.uploading.delete(id);
+      this.changeAttachment(id, { ...stored, progress: undefined, error: undefined });
+    } catch (error) {
+      this.changeAttachment(id, { progress: undefined, error: sentence(error) });
+    }
+  }
+
+  private changeAttachment(id: string, change: Partial<Attachment>): void {
+    const { attachments } = this.state.get();
+    this.update({
+      attachments: attachments.map((other) => (other.id === id ? { ...other, ...change } : other)),
+    });
+  }
+
   detach(id: string): void {
+    this.uploading.get(id)?.abort.abort();
+    this.uploading.delete(id);
     const { attachments } = this.state.get();
     this.update({ attachments: attachments.filter((attachment) => attachment.id !== id) });
   }
@@ -243,6 +281,8 @@ export class Session {
 
   cancelEdit(): void {
     this.update({ edit: null });
+    // What another tab did meanwhile was left for later.
+    if (this.hooks.isGuest()) this.openGuest();
   }
 
   /**
@@ -322,6 +362,7 @@ export class Session {
     this.chat.messages = withMetadata(this.chat.messages, id, { feedback });
     try {
       await chatApi.rate(this.id, id, feedback);
+      this.hooks.onBehind(this.id);
     } catch (error) {
       this.chat.messages = withMetadata(this.chat.messages, id, { feedback: before ?? null });
       this.update({ failure: this.failureOf(error) });
