@@ -6,34 +6,38 @@ CREATE FUNCTION public.add_rollups() RETURNS trigger
     AS $$
 BEGIN
     INSERT INTO rollups AS added
-    WITH calls AS (
+    WITH calls AS MATERIALIZED (
         SELECT
             date_bin('1 minute', started_at, 'epoch') AS minute,
+            date_bin('1 hour', started_at, 'epoch') AS hour,
             date_bin('1 day', started_at, 'epoch') AS day,
             CASE WHEN kind <> 'guest' THEN owner_id END AS owner,
-            provider_name, request_model, kind, status, unpriced,
+            provider_name, request_model, kind, status,
+            status IN ('error', 'timeout', 'interrupted') AS is_error,
+            status = 'cancelled' AS is_cancelled, unpriced,
             input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens,
             reasoning_output_tokens,
-            measured AS duration, histogram_of(measured) AS duration_histogram,
-            time_to_first_chunk,
-            histogram_of(time_to_first_chunk) AS time_to_first_chunk_histogram,
-            time_per_output_chunk,
-            histogram_of(time_per_output_chunk) AS time_per_output_chunk_histogram,
-            cost_usd, histogram_of(cost_usd::double precision) AS cost_usd_histogram
+            measured AS duration, bucket_of(measured) AS duration_bucket,
+            (measured * 1e9)::bigint AS duration_nanoseconds,
+            time_to_first_chunk, bucket_of(time_to_first_chunk) AS time_to_first_chunk_bucket,
+            (time_to_first_chunk * 1e9)::bigint AS time_to_first_chunk_nanoseconds,
+            time_per_output_chunk, bucket_of(time_per_output_chunk) AS time_per_output_chunk_bucket,
+            (time_per_output_chunk * 1e9)::bigint AS time_per_output_chunk_nanoseconds,
+            cost_usd, bucket_of(cost_usd::double precision) AS cost_usd_bucket
         FROM inserted,
              -- When an interrupted call ended was never measured.
              LATERAL (SELECT CASE WHEN status <> 'interrupted' THEN duration END) AS m (measured)
-        -- What is reckoned here is not to be reckoned again for each group.
-        OFFSET 0
-    ), narrow AS MATERIALIZED (
+    ), few AS MATERIALIZED (
         SELECT
             CASE GROUPING(minute) WHEN 0 THEN 'minute' ELSE 'owner_day' END AS tier,
             coalesce(owner, '00000000-0000-0000-0000-000000000000') AS owner_id,
             coalesce(minute, day) AS starts_at,
-            provider_name, request_model, coalesce(kind, '') AS kind, coalesce(status, '') AS status,
+            coalesce(provider_name, '') AS provider_name,
+            coalesce(request_model, '') AS request_model,
+            coalesce(kind, '') AS kind, coalesce(status, '') AS status,
             count(*) AS requests,
-            count(*) FILTER (WHERE calls.status IN ('error', 'timeout', 'interrupted')) AS errors,
-            count(*) FILTER (WHERE calls.status = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE is_error) AS errors,
+            count(*) FILTER (WHERE is_cancelled) AS cancelled,
             count(*) FILTER (WHERE unpriced) AS unpriced_requests,
             coalesce(sum(input_tokens), 0) AS input_tokens,
             coalesce(sum(cache_read_input_tokens), 0) AS cache_read_input_tokens,
@@ -41,63 +45,109 @@ BEGIN
             coalesce(sum(output_tokens), 0) AS output_tokens,
             coalesce(sum(reasoning_output_tokens), 0) AS reasoning_output_tokens,
             count(duration) AS duration_count,
-            coalesce(sum(duration::numeric), 0) AS duration_sum,
+            coalesce(sum(duration_nanoseconds), 0) * 1e-9 AS duration_sum,
             max(duration) AS duration_max,
-            merge_histograms(duration_histogram) AS duration_histogram,
+            coalesce(string_agg(int2send(duration_bucket), ''), '') AS duration_buckets,
+            0::numeric AS duration_histogram,
             count(time_to_first_chunk) AS time_to_first_chunk_count,
-            coalesce(sum(time_to_first_chunk::numeric), 0) AS time_to_first_chunk_sum,
-            merge_histograms(time_to_first_chunk_histogram) AS time_to_first_chunk_histogram,
+            coalesce(sum(time_to_first_chunk_nanoseconds), 0) * 1e-9 AS time_to_first_chunk_sum,
+            coalesce(string_agg(int2send(time_to_first_chunk_bucket), ''), '') AS time_to_first_chunk_buckets,
+            0::numeric AS time_to_first_chunk_histogram,
             count(time_per_output_chunk) AS time_per_output_chunk_count,
-            coalesce(sum(time_per_output_chunk::numeric), 0) AS time_per_output_chunk_sum,
-            merge_histograms(time_per_output_chunk_histogram) AS time_per_output_chunk_histogram,
+            coalesce(sum(time_per_output_chunk_nanoseconds), 0) * 1e-9 AS time_per_output_chunk_sum,
+            coalesce(string_agg(int2send(time_per_output_chunk_bucket), ''), '') AS time_per_output_chunk_buckets,
+            0::numeric AS time_per_output_chunk_histogram,
             count(cost_usd) AS cost_usd_count,
             coalesce(sum(cost_usd), 0) AS cost_usd_sum,
             max(cost_usd) AS cost_usd_max,
-            merge_histograms(cost_usd_histogram) AS cost_usd_histogram
+            coalesce(string_agg(int2send(cost_usd_bucket), ''), '') AS cost_usd_buckets,
+            0::numeric AS cost_usd_histogram
         FROM calls
         GROUP BY GROUPING SETS (
-            (minute, provider_name, request_model, kind, status),
-            (day, owner, provider_name, request_model)
+            (minute, provider_name, request_model, kind, status), (day, owner)
         )
         HAVING GROUPING(minute) = 0 OR owner IS NOT NULL
+    ), hours AS MATERIALIZED (
+        SELECT
+            'hour' AS tier, '00000000-0000-0000-0000-000000000000'::uuid AS owner_id,
+            hour AS starts_at, provider_name, request_model, kind, status,
+            count(*) AS requests,
+            count(*) FILTER (WHERE is_error) AS errors,
+            count(*) FILTER (WHERE is_cancelled) AS cancelled,
+            count(*) FILTER (WHERE unpriced) AS unpriced_requests,
+            coalesce(sum(input_tokens), 0) AS input_tokens,
+            coalesce(sum(cache_read_input_tokens), 0) AS cache_read_input_tokens,
+            coalesce(sum(cache_write_input_tokens), 0) AS cache_write_input_tokens,
+            coalesce(sum(output_tokens), 0) AS output_tokens,
+            coalesce(sum(reasoning_output_tokens), 0) AS reasoning_output_tokens,
+            count(duration) AS duration_count,
+            coalesce(sum(duration_nanoseconds), 0) * 1e-9 AS duration_sum,
+            max(duration) AS duration_max,
+            ''::bytea AS duration_buckets,
+            coalesce(sum(histogram_of(duration_bucket)), 0) AS duration_histogram,
+            count(time_to_first_chunk) AS time_to_first_chunk_count,
+            coalesce(sum(time_to_first_chunk_nanoseconds), 0) * 1e-9 AS time_to_first_chunk_sum,
+            ''::bytea AS time_to_first_chunk_buckets,
+            coalesce(sum(histogram_of(time_to_first_chunk_bucket)), 0) AS time_to_first_chunk_histogram,
+            count(time_per_output_chunk) AS time_per_output_chunk_count,
+            coalesce(sum(time_per_output_chunk_nanoseconds), 0) * 1e-9 AS time_per_output_chunk_sum,
+            ''::bytea AS time_per_output_chunk_buckets,
+            coalesce(sum(histogram_of(time_per_output_chunk_bucket)), 0) AS time_per_output_chunk_histogram,
+            count(cost_usd) AS cost_usd_count,
+            coalesce(sum(cost_usd), 0) AS cost_usd_sum,
+            max(cost_usd) AS cost_usd_max,
+            ''::bytea AS cost_usd_buckets,
+            coalesce(sum(histogram_of(cost_usd_bucket)), 0) AS cost_usd_histogram
+        FROM calls
+        GROUP BY hour, provider_name, request_model, kind, status
     )
     SELECT * FROM (
-        TABLE narrow
+        TABLE few
         UNION ALL
         SELECT
-            CASE GROUPING(starts_at, hour, day)
-                WHEN 3 THEN 'minute' WHEN 5 THEN 'hour' WHEN 6 THEN 'day' ELSE 'all_time'
-            END || CASE GROUPING(status) WHEN 1 THEN '_total' ELSE '' END,
+            'minute_total', '00000000-0000-0000-0000-000000000000', starts_at, '', '', '', '',
+            sum(requests)::bigint, sum(errors)::bigint, sum(cancelled)::bigint,
+            sum(unpriced_requests)::bigint, sum(input_tokens), sum(cache_read_input_tokens),
+            sum(cache_write_input_tokens), sum(output_tokens), sum(reasoning_output_tokens),
+            sum(duration_count)::bigint, sum(duration_sum), max(duration_max),
+            string_agg(duration_buckets, ''), 0::numeric,
+            sum(time_to_first_chunk_count)::bigint, sum(time_to_first_chunk_sum),
+            string_agg(time_to_first_chunk_buckets, ''), 0::numeric,
+            sum(time_per_output_chunk_count)::bigint, sum(time_per_output_chunk_sum),
+            string_agg(time_per_output_chunk_buckets, ''), 0::numeric,
+            sum(cost_usd_count)::bigint, sum(cost_usd_sum), max(cost_usd_max),
+            string_agg(cost_usd_buckets, ''), 0::numeric
+        FROM few
+        WHERE tier = 'minute'
+        GROUP BY starts_at
+        UNION ALL
+        TABLE hours
+        UNION ALL
+        SELECT
+            CASE GROUPING(starts_at, day) WHEN 1 THEN 'hour' WHEN 2 THEN 'day' ELSE 'all_time' END
+                || CASE GROUPING(status) WHEN 1 THEN '_total' ELSE '' END,
             '00000000-0000-0000-0000-000000000000',
-            coalesce(starts_at, hour, day, 'epoch'),
+            coalesce(starts_at, day, 'epoch'),
             coalesce(provider_name, ''), coalesce(request_model, ''), coalesce(kind, ''),
             coalesce(status, ''),
             sum(requests)::bigint, sum(errors)::bigint, sum(cancelled)::bigint,
-            sum(unpriced_requests)::bigint,
-            sum(input_tokens), sum(cache_read_input_tokens), sum(cache_write_input_tokens),
-            sum(output_tokens), sum(reasoning_output_tokens),
-            sum(duration_count)::bigint, sum(duration_sum), max(duration_max),
-            merge_histograms(duration_histogram),
-            sum(time_to_first_chunk_count)::bigint, sum(time_to_first_chunk_sum),
-            merge_histograms(time_to_first_chunk_histogram),
+            sum(unpriced_requests)::bigint, sum(input_tokens), sum(cache_read_input_tokens),
+            sum(cache_write_input_tokens), sum(output_tokens), sum(reasoning_output_tokens),
+            sum(duration_count)::bigint, sum(duration_sum), max(duration_max), ''::bytea,
+            sum(duration_histogram), sum(time_to_first_chunk_count)::bigint,
+            sum(time_to_first_chunk_sum), ''::bytea, sum(time_to_first_chunk_histogram),
             sum(time_per_output_chunk_count)::bigint, sum(time_per_output_chunk_sum),
-            merge_histograms(time_per_output_chunk_histogram),
-            sum(cost_usd_count)::bigint, sum(cost_usd_sum), max(cost_usd_max),
-            merge_histograms(cost_usd_histogram)
-        FROM (
-            SELECT *, date_bin('1 hour', starts_at, 'epoch') AS hour,
-                   date_bin('1 day', starts_at, 'epoch') AS day
-            FROM narrow WHERE tier = 'minute'
-        ) AS minutes
+            ''::bytea, sum(time_per_output_chunk_histogram), sum(cost_usd_count)::bigint,
+            sum(cost_usd_sum), max(cost_usd_max), ''::bytea, sum(cost_usd_histogram)
+        FROM (SELECT *, date_bin('1 day', starts_at, 'epoch') AS day FROM hours) AS hours
         GROUP BY GROUPING SETS (
             (starts_at),
-            (hour, provider_name, request_model, kind, status), (hour),
             (day, provider_name, request_model, kind, status), (day),
             (provider_name, request_model, kind, status)
         )
     ) AS rollups
-    ORDER BY tier NOT IN ('owner_day', 'minute'), tier, owner_id, starts_at, provider_name,
-             request_model, kind, status
+    ORDER BY tier NOT IN ('minute', 'minute_total', 'owner_day'), tier, owner_id, starts_at,
+             provider_name, request_model, kind, status
     ON CONFLICT (tier, owner_id, starts_at, provider_name, request_model, kind, status)
     DO UPDATE SET
         requests = added.requests + excluded.requests,
@@ -113,36 +163,46 @@ BEGIN
         duration_count = added.duration_count + excluded.duration_count,
         duration_sum = added.duration_sum + excluded.duration_sum,
         duration_max = greatest(added.duration_max, excluded.duration_max),
+        duration_buckets = added.duration_buckets || excluded.duration_buckets,
         duration_histogram = added.duration_histogram + excluded.duration_histogram,
         time_to_first_chunk_count =
             added.time_to_first_chunk_count + excluded.time_to_first_chunk_count,
         time_to_first_chunk_sum = added.time_to_first_chunk_sum + excluded.time_to_first_chunk_sum,
+        time_to_first_chunk_buckets =
+            added.time_to_first_chunk_buckets || excluded.time_to_first_chunk_buckets,
         time_to_first_chunk_histogram =
             added.time_to_first_chunk_histogram + excluded.time_to_first_chunk_histogram,
         time_per_output_chunk_count =
             added.time_per_output_chunk_count + excluded.time_per_output_chunk_count,
         time_per_output_chunk_sum =
             added.time_per_output_chunk_sum + excluded.time_per_output_chunk_sum,
+        time_per_output_chunk_buckets =
+            added.time_per_output_chunk_buckets || excluded.time_per_output_chunk_buckets,
         time_per_output_chunk_histogram =
             added.time_per_output_chunk_histogram + excluded.time_per_output_chunk_histogram,
         cost_usd_count = added.cost_usd_count + excluded.cost_usd_count,
         cost_usd_sum = added.cost_usd_sum + excluded.cost_usd_sum,
         cost_usd_max = greatest(added.cost_usd_max, excluded.cost_usd_max),
+        cost_usd_buckets = added.cost_usd_buckets || excluded.cost_usd_buckets,
         cost_usd_histogram = added.cost_usd_histogram + excluded.cost_usd_histogram;
     INSERT INTO rollup_reasons AS added
     SELECT CASE GROUPING(hour) WHEN 0 THEN 'hour' ELSE 'day' END AS tier,
            coalesce(hour, day) AS starts_at,
-           provider_name, request_model, kind, status, reason_of, reason, count(*)
+           provider_name, request_model, kind, status, reason_of, reason, sum(requests)::bigint
     FROM (
-        SELECT date_bin('1 hour', started_at, 'epoch') AS hour,
-               date_bin('1 day', started_at, 'epoch') AS day,
-               provider_name, request_model, kind, status, reason_of, reason
-        FROM inserted, LATERAL (
+        SELECT *, date_bin('1 day', hour, 'epoch') AS day
+        FROM (
+            SELECT date_bin('1 hour', started_at, 'epoch') AS hour, provider_name, request_model,
+                   kind, status, finish_reasons, error_type, count(*) AS requests
+            FROM inserted
+            GROUP BY 1, 2, 3, 4, 5, 6, 7
+        ) AS alike,
+        LATERAL (
             SELECT DISTINCT 'finish_reason' AS reason_of, left(given, 64) AS reason
             FROM unnest(finish_reasons) AS given
             UNION ALL
             SELECT 'error_type', left(error_type, 64) WHERE error_type IS NOT NULL
-        ) AS reasons
+        ) AS given
     ) AS reasons
     GROUP BY GROUPING SETS (
         (hour, provider_name, request_model, kind, status, reason_of, reason),
@@ -269,6 +329,9 @@ BEGIN
     FROM path;
 END
 $$;
+CREATE FUNCTION public.bucket_of(value double precision) RETURNS smallint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value > (0.0000000000010)::double precision) THEN ((ceil((ln(value) / ln((1.02)::double precision))) + (1396)::double precision))::smallint ELSE NULL::smallint END;
 CREATE FUNCTION public.count_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -302,6 +365,15 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.forget_alerts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM alert_states WHERE subject = OLD.id::text;
+    UPDATE alert_events SET subject = 'deleted' WHERE subject = OLD.id::text;
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.forget_attachment() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -327,9 +399,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE FUNCTION public.histogram_of(value double precision) RETURNS numeric
+CREATE FUNCTION public.histogram_of(bucket smallint) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (value > (0.0000000000010)::double precision) THEN (('1e'::text || ((12 * ((ceil((ln(value) / ln((1.02)::double precision))))::integer + 1396)))::text))::numeric ELSE (0)::numeric END;
+    RETURN (('1e'::text || ((12 * (bucket)::integer))::text))::numeric;
 CREATE FUNCTION public.link_attachments() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
@@ -688,11 +760,65 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE AGGREGATE public.merge_histograms(numeric) (
-    SFUNC = numeric_add,
-    STYPE = numeric,
-    COMBINEFUNC = numeric_add,
-    PARALLEL = safe
+CREATE TABLE public.alert_deliveries (
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    target text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    delivered_at timestamp with time zone,
+    last_error text
+);
+CREATE TABLE public.alert_events (
+    id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    rule_id uuid NOT NULL,
+    alert_id uuid NOT NULL,
+    rule_name text NOT NULL,
+    kind text NOT NULL,
+    severity text NOT NULL,
+    subject text NOT NULL,
+    state text NOT NULL,
+    value double precision,
+    threshold double precision NOT NULL,
+    window_seconds integer NOT NULL,
+    problem text,
+    is_silenced boolean NOT NULL,
+    CONSTRAINT alert_events_state_check CHECK ((state = ANY (ARRAY['ok'::text, 'pending'::text, 'firing'::text, 'resolved'::text])))
+);
+CREATE TABLE public.alert_rules (
+    id uuid NOT NULL,
+    source text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    threshold double precision NOT NULL,
+    resolve_threshold double precision,
+    window_seconds integer NOT NULL,
+    for_seconds integer NOT NULL,
+    minimum_calls integer NOT NULL,
+    severity text NOT NULL,
+    provider_name text,
+    request_model text,
+    enabled boolean NOT NULL,
+    silenced_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    evaluated_at timestamp with time zone,
+    problem text,
+    CONSTRAINT alert_rules_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text]))),
+    CONSTRAINT alert_rules_source_check CHECK ((source = ANY (ARRAY['settings'::text, 'api'::text])))
+);
+CREATE TABLE public.alert_states (
+    rule_id uuid NOT NULL,
+    subject text NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    value double precision,
+    alert_id uuid,
+    is_told boolean DEFAULT false NOT NULL,
+    CONSTRAINT alert_states_state_check CHECK ((state = ANY (ARRAY['ok'::text, 'pending'::text, 'firing'::text, 'resolved'::text])))
 );
 CREATE TABLE public.api_keys (
     id uuid NOT NULL,
@@ -914,16 +1040,20 @@ CREATE TABLE public.rollups (
     duration_count bigint NOT NULL,
     duration_sum numeric NOT NULL,
     duration_max double precision,
+    duration_buckets bytea NOT NULL,
     duration_histogram numeric NOT NULL,
     time_to_first_chunk_count bigint NOT NULL,
     time_to_first_chunk_sum numeric NOT NULL,
+    time_to_first_chunk_buckets bytea NOT NULL,
     time_to_first_chunk_histogram numeric NOT NULL,
     time_per_output_chunk_count bigint NOT NULL,
     time_per_output_chunk_sum numeric NOT NULL,
+    time_per_output_chunk_buckets bytea NOT NULL,
     time_per_output_chunk_histogram numeric NOT NULL,
     cost_usd_count bigint NOT NULL,
     cost_usd_sum numeric NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea NOT NULL,
     cost_usd_histogram numeric NOT NULL
 )
 PARTITION BY LIST (tier);
@@ -947,16 +1077,20 @@ CREATE TABLE public.rollups_all_time (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_day (
@@ -979,16 +1113,20 @@ CREATE TABLE public.rollups_day (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_day_total (
@@ -1011,16 +1149,20 @@ CREATE TABLE public.rollups_day_total (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_hour (
@@ -1043,16 +1185,20 @@ CREATE TABLE public.rollups_hour (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_hour_total (
@@ -1075,16 +1221,20 @@ CREATE TABLE public.rollups_hour_total (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_minute (
@@ -1107,16 +1257,20 @@ CREATE TABLE public.rollups_minute (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_minute_total (
@@ -1139,16 +1293,20 @@ CREATE TABLE public.rollups_minute_total (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_owner_day (
@@ -1171,16 +1329,20 @@ CREATE TABLE public.rollups_owner_day (
     duration_count bigint CONSTRAINT rollups_duration_count_not_null NOT NULL,
     duration_sum numeric CONSTRAINT rollups_duration_sum_not_null NOT NULL,
     duration_max double precision,
+    duration_buckets bytea CONSTRAINT rollups_duration_buckets_not_null NOT NULL,
     duration_histogram numeric CONSTRAINT rollups_duration_histogram_not_null NOT NULL,
     time_to_first_chunk_count bigint CONSTRAINT rollups_time_to_first_chunk_count_not_null NOT NULL,
     time_to_first_chunk_sum numeric CONSTRAINT rollups_time_to_first_chunk_sum_not_null NOT NULL,
+    time_to_first_chunk_buckets bytea CONSTRAINT rollups_time_to_first_chunk_buckets_not_null NOT NULL,
     time_to_first_chunk_histogram numeric CONSTRAINT rollups_time_to_first_chunk_histogram_not_null NOT NULL,
     time_per_output_chunk_count bigint CONSTRAINT rollups_time_per_output_chunk_count_not_null NOT NULL,
     time_per_output_chunk_sum numeric CONSTRAINT rollups_time_per_output_chunk_sum_not_null NOT NULL,
+    time_per_output_chunk_buckets bytea CONSTRAINT rollups_time_per_output_chunk_buckets_not_null NOT NULL,
     time_per_output_chunk_histogram numeric CONSTRAINT rollups_time_per_output_chunk_histogram_not_null NOT NULL,
     cost_usd_count bigint CONSTRAINT rollups_cost_usd_count_not_null NOT NULL,
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
+    cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
     cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
 );
 CREATE TABLE public.runs (
@@ -1315,6 +1477,14 @@ ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_hour_total FOR V
 ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_minute FOR VALUES IN ('minute');
 ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_minute_total FOR VALUES IN ('minute_total');
 ALTER TABLE ONLY public.rollups ATTACH PARTITION public.rollups_owner_day FOR VALUES IN ('owner_day');
+ALTER TABLE ONLY public.alert_deliveries
+    ADD CONSTRAINT alert_deliveries_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.alert_events
+    ADD CONSTRAINT alert_events_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.alert_rules
+    ADD CONSTRAINT alert_rules_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.alert_states
+    ADD CONSTRAINT alert_states_pkey PRIMARY KEY (rule_id, subject);
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.attachments
@@ -1403,6 +1573,12 @@ ALTER TABLE ONLY public.user_usage
     ADD CONSTRAINT user_usage_pkey PRIMARY KEY (user_id, day);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+CREATE INDEX alert_deliveries_due_at_idx ON public.alert_deliveries USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX alert_deliveries_event_idx ON public.alert_deliveries USING btree (event_id);
+CREATE INDEX alert_events_at_idx ON public.alert_events USING btree (at DESC, id DESC);
+CREATE INDEX alert_events_rule_idx ON public.alert_events USING btree (rule_id, at DESC, id DESC);
+CREATE INDEX alert_events_subject_idx ON public.alert_events USING btree (subject) WHERE (length(subject) = 36);
+CREATE UNIQUE INDEX alert_rules_name_key ON public.alert_rules USING btree (source, name) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX api_keys_key_hash_key ON public.api_keys USING btree (key_hash);
 CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id, created_at, id);
 CREATE INDEX attachments_purge_at_idx ON public.attachments USING btree (purge_at) WHERE (purge_at IS NOT NULL);
@@ -1473,8 +1649,13 @@ CREATE TRIGGER search_message AFTER UPDATE OF parts, status ON public.messages F
 CREATE TRIGGER search_title AFTER UPDATE OF title ON public.conversations FOR EACH ROW EXECUTE FUNCTION public.search_title_changed();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_messages FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
 CREATE TRIGGER search_words AFTER INSERT OR DELETE OR UPDATE OF lexemes ON public.search_titles FOR EACH ROW EXECUTE FUNCTION public.search_note_words();
+CREATE TRIGGER users_forget_alerts AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_alerts();
 CREATE TRIGGER users_forget_rollups AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_rollups();
 CREATE TRIGGER users_forget_usage AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION public.forget_usage();
+ALTER TABLE ONLY public.alert_deliveries
+    ADD CONSTRAINT alert_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.alert_events(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.alert_states
+    ADD CONSTRAINT alert_states_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.alert_rules(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.attachments
