@@ -1,5 +1,6 @@
 """Conversations in the browser: arranged, searched, shared, taken out and in again."""
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Download, Locator, Page, Route, expect
 
 from tests.acceptance.browser.chat_page import ChatPage
 
@@ -69,6 +70,10 @@ async def _give(page: Page, *conversations: dict[str, Any]) -> None:
     report = await response.json()
     assert report["imported"] == len(conversations), report
     await page.reload()
+
+
+async def _content(download: Download) -> bytes:
+    return await asyncio.to_thread((await download.path()).read_bytes)
 
 
 async def test_conversations_are_arranged(chat: ChatPage) -> None:
@@ -161,7 +166,7 @@ async def test_what_the_server_refuses_is_taken_back(
     await chat.register("refused@example.com")
     await _give(page, _conversation("Mills", _exchange("Of mills", "They grind.")))
 
-    async def refuse(route: Any) -> None:
+    async def refuse(route: Route) -> None:
         if route.request.method != "PATCH":
             await route.fallback()
             return
@@ -272,7 +277,8 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     await chat.register("share@example.com")
     await chat.choose("reasoning")
     await chat.attach({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Of wheels."})
-    await chat.send("What is **the** answer?")
+    await chat.composer.fill("What is **the** answer?")
+    await page.get_by_role("button", name="Send", exact=True).click()
     await chat.ends("complete")
     await expect(chat.link()).to_be_visible()
     title = await chat.link().inner_text()
@@ -299,7 +305,7 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     await expect(second_page.get_by_role("navigation", name="Conversations")).to_have_count(0)
     async with second_page.expect_download() as download:
         await second_page.get_by_role("link", name="Download notes.txt").click()
-    assert Path(await (await download.value).path()).read_bytes() == b"Of wheels."
+    assert await _content(await download.value) == b"Of wheels."
 
     await dialog.get_by_role("button", name="Revoke the link").click()
     await dialog.get_by_role("button", name="Revoke for good?").click()
@@ -322,8 +328,7 @@ async def test_conversations_go_out_and_into_another_account(
 
     async with page.expect_download() as download:
         await sidebar.choose("Mills", "Export as Markdown")
-    markdown = Path(await (await download.value).path()).read_text()
-    assert "They **grind**." in markdown
+    assert b"They **grind**." in await _content(await download.value)
 
     await page.goto("/account")
     async with page.expect_download() as download:
