@@ -81,7 +81,7 @@ const ARTICLE = "group min-w-0 scroll-mt-6 rounded-xl transition-[background-col
 const MARKED = "bg-primary/8 ring-8 ring-primary/8";
 /** Out of the way until somebody is here; a finger never merely is. */
 const QUIET =
-  "flex items-center gap-0.5 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 has-data-[state=open]:opacity-100 pointer-coarse:opacity-100";
+  "flex items-center gap-0.5 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100";
 
 function Question(props: MessageProps) {
   const { message, actions, busy, guest, last, edit, marked } = props;
@@ -145,7 +145,7 @@ function Question(props: MessageProps) {
 }
 
 function Answer(props: MessageProps) {
-  const { message, actions, streaming, guest, last, marked } = props;
+  const { message, actions, streaming, guest, marked } = props;
   const { status, feedback } = message.metadata ?? {};
   const is_empty = !message.parts.some(
     (part) =>
@@ -184,17 +184,15 @@ function Answer(props: MessageProps) {
       {!streaming && status !== "streaming" && (
         <div className="mt-2 -ml-1.5 flex min-h-7 flex-wrap items-center gap-x-0.5">
           <Switcher {...props} />
-          <div className={last ? "flex items-center gap-0.5" : QUIET}>
-            {!is_empty && <CopyButton text={() => textOf(message)} label="Copy answer" />}
-            <Regenerate {...props} />
-            {!guest && !is_empty && (
-              <AnswerFeedback
-                feedback={feedback ?? null}
-                onRate={(given) => actions.rate(message.id, given)}
-              />
-            )}
-            <DeleteButton {...props} />
-          </div>
+          {!is_empty && <CopyButton text={() => textOf(message)} label="Copy answer" />}
+          <Regenerate {...props} />
+          {!guest && !is_empty && (
+            <AnswerFeedback
+              feedback={feedback ?? null}
+              onRate={(given) => actions.rate(message.id, given)}
+            />
+          )}
+          <DeleteButton {...props} />
           {status === "cancelled" && (
             <Badge className="mr-1 ml-1">
               <SquareIcon className="fill-current" />

@@ -1,6 +1,7 @@
 /** Notices what another tab or device did with a conversation: looks again while it is shown. */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { isFinal } from "@/lib/api";
 import { chatApi, headKey } from "./api";
 import type { Session } from "./session";
 
@@ -15,7 +16,8 @@ export function useHead(session: Session, enabled: boolean): void {
       return { turn, head: await chatApi.head(session.id, signal) };
     },
     enabled,
-    refetchInterval: EVERY,
+    // One that was deleted meanwhile does not come back by being asked for.
+    refetchInterval: ({ state }) => (isFinal(state.error) ? false : EVERY),
     refetchOnWindowFocus: "always",
     // The next look is soon enough.
     retry: false,
