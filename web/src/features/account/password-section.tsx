@@ -38,7 +38,7 @@ export function PasswordSection({ email }: { email: string }) {
         <FormProblem error={change.error} detail={rest} />
         {change.isSuccess && <Notice role="status">Your password is changed.</Notice>}
         {/* Tells a password manager whose passwords these are. */}
-        <input type="hidden" name="username" autoComplete="username" value={email} readOnly />
+        <input hidden name="username" autoComplete="username" value={email} readOnly />
         <Field
           name="current_password"
           label="Current password"
