@@ -4,10 +4,12 @@ A bad setting stops the start with one line that names it, the shape of what it 
 allowed; the value itself is never shown, since it may be a secret.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +21,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tailrace.limits.rate import parse as parse_rate
@@ -128,10 +130,13 @@ class ProviderSettings(BaseModel):
         return [{"name": model} if isinstance(model, str) else model for model in models]
 
 
+_PREFIX = "TAILRACE_"
+
+
 class Settings(BaseSettings):
     """Every setting of Tailrace; docs/settings.md describes each one."""
 
-    model_config = SettingsConfigDict(env_prefix="TAILRACE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     database_url: SecretStr
     database_pool_size: int = Field(default=8, ge=1, le=100)
@@ -230,6 +235,33 @@ class Settings(BaseSettings):
     )
     archive_contents: Literal["numbers", "everything"] = "numbers"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Any,
+        env_settings: Any,
+        dotenv_settings: Any,
+        file_secret_settings: Any,
+    ) -> tuple[Any, ...]:
+        """Read the environment alone, and what it names by ARN."""
+        return init_settings, _Environment(settings_cls)
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _of_rds(cls, url: object) -> object:
+        # As Amazon RDS keeps it; its certificates are not among those that systems trust.
+        if not isinstance(url, str) or not url.startswith("{"):
+            return url
+        try:
+            told = json.loads(url)
+            user, password = (quote(told[name], safe="") for name in ("username", "password"))
+            host, port = told["host"], int(told.get("port", 5432))
+            name = quote(told.get("dbname", "postgres"), safe="")
+        except (ValueError, KeyError, TypeError):
+            raise ValueError("a JSON object needs username, password and host") from None
+        return f"postgresql://{user}:{password}@{host}:{port}/{name}?sslmode=require"
+
     @field_validator("providers")
     @classmethod
     def _distinct_names(
@@ -326,9 +358,31 @@ class Settings(BaseSettings):
             raise SettingsError(f"{_named_field(error)}: not valid JSON") from None
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, with the values of the secrets that it names by ARN."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        variables = super()._load_env_vars()
+        arns = {
+            name: value
+            for name, value in variables.items()
+            if value and value.startswith("arn:") and name.upper().startswith(_PREFIX)
+        }
+        if not arns:
+            return variables
+        from tailrace import secret_store
+
+        try:
+            values = secret_store.read(arns.values())
+        except secret_store.SecretError as error:
+            name = next(name for name, arn in arns.items() if arn.startswith(error.arn))
+            raise SettingsError(f"{name.upper()}: {error}") from None
+        return {**variables, **{name: values[arn] for name, arn in arns.items()}}
+
+
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=True)[0]
-    name = f"TAILRACE_{str(first['loc'][0]).upper()}" if first["loc"] else "TAILRACE_*"
+    name = f"{_PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else f"{_PREFIX}*"
     path = ".".join(str(part) for part in first["loc"][1:])
     where = f"{name} ({path})" if path else name
     if first["type"] == "missing":
@@ -346,4 +400,4 @@ def _shape(value: object) -> str:
 def _named_field(error: SourceError) -> str:
     # pydantic-settings names the field only in its sentence: 'error parsing value for field "x"'.
     name = str(error).partition('"')[2].partition('"')[0]
-    return f"TAILRACE_{name.upper()}"
+    return f"{_PREFIX}{name.upper()}"

@@ -1,0 +1,212 @@
+"""Settings kept in AWS Secrets Manager or SSM Parameter Store, named by their ARN.
+
+Called by `tailrace.settings` at start, for variables that hold an ARN. Signed and sent with the
+standard library: importing boto3 takes a quarter of a second of every cold start, and most
+functions do not bring it.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+# Seconds for one answer, name look-up and TLS included.
+_TIMEOUT = 5.0
+# The first call of a frozen network may be lost.
+_ATTEMPTS = 2
+
+_TARGETS = {"secretsmanager": "secretsmanager.GetSecretValue", "ssm": "AmazonSSM.GetParameter"}
+_ENDPOINTS = {
+    "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "ssm": "AWS_ENDPOINT_URL_SSM",
+}
+
+_SECRET = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:"
+    r"(?P<name>[\w/+=.@-]+)(?::(?P<key>[^:]+)::)?"
+)
+_PARAMETER = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):ssm:(?P<region>[a-z0-9-]+):\d{12}:parameter/[\w/.-]+"
+)
+
+
+class SecretError(Exception):
+    """A secret cannot be read; the text says why, and never shows it.
+
+    Attributes
+    ----------
+    arn
+        Which one; empty where it is about them all.
+    """
+
+    def __init__(self, arn: str, why: str) -> None:
+        super().__init__(f"{arn or 'secrets'} cannot be read: {why}")
+        self.arn = arn
+
+
+class Credentials(NamedTuple):
+    """What requests to AWS are signed with."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+def read(arns: Iterable[str]) -> dict[str, str]:
+    """Return the value of each ARN, asking for all of them at once.
+
+    Parameters
+    ----------
+    arns
+        Of secrets, of one key of a secret that is a JSON object (``…:secret:name-AbCdEf:key::``,
+        as Amazon ECS writes it), or of parameters.
+
+    Raises
+    ------
+    SecretError
+        When one cannot be read.
+    """
+    wanted = list(dict.fromkeys(arns))
+    sources = list(dict.fromkeys(_source(arn) for arn in wanted))
+    credentials = _credentials()
+    with ThreadPoolExecutor(len(sources)) as threads:
+        values = dict(
+            zip(sources, threads.map(lambda each: _fetch(each, credentials), sources), strict=True)
+        )
+    return {arn: _part(arn, values[_source(arn)]) for arn in wanted}
+
+
+def sign(
+    credentials: Credentials,
+    region: str,
+    service: str,
+    host: str,
+    headers: dict[str, str],
+    body: bytes,
+    now: datetime,
+) -> dict[str, str]:
+    """Return the headers of a ``POST /`` with its signature (Signature Version 4)."""
+    time = now.strftime("%Y%m%dT%H%M%SZ")
+    signed = {"host": host, "x-amz-date": time} | {k.lower(): v for k, v in headers.items()}
+    if credentials.token:
+        signed["x-amz-security-token"] = credentials.token
+    names = ";".join(sorted(signed))
+    canonical = "\n".join(
+        ["POST", "/", "", *(f"{name}:{signed[name]}" for name in sorted(signed)), "", names]
+    )
+    canonical += f"\n{hashlib.sha256(body).hexdigest()}"
+    scope = f"{time[:8]}/{region}/{service}/aws4_request"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    key = f"AWS4{credentials.secret_key}".encode()
+    for step in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}"):
+        key = hmac.digest(key, step.encode(), "sha256")
+    signed["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+        f"SignedHeaders={names}, Signature={key.hex()}"
+    )
+    return signed
+
+
+def _source(arn: str) -> str:
+    """Return the ARN of the whole secret that an ARN names a key of."""
+    match = _SECRET.fullmatch(arn)
+    return arn.removesuffix(f":{match['key']}::") if match and match["key"] else arn
+
+
+def _part(arn: str, value: str) -> str:
+    match = _SECRET.fullmatch(arn)
+    if not match or not match["key"]:
+        return value
+    try:
+        part = json.loads(value)[match["key"]]
+    except (ValueError, TypeError, KeyError):
+        raise SecretError(_source(arn), f"it has no key {match['key']}") from None
+    return part if isinstance(part, str) else json.dumps(part)
+
+
+def _fetch(arn: str, credentials: Credentials) -> str:
+    match = _SECRET.fullmatch(arn)
+    if match:
+        answer = _call("secretsmanager", match, {"SecretId": arn}, credentials)
+        value = answer.get("SecretString")
+    else:
+        match = _PARAMETER.fullmatch(arn)
+        if match is None:
+            raise SecretError(arn, "neither a secret of Secrets Manager nor a parameter of SSM")
+        answer = _call("ssm", match, {"Name": arn, "WithDecryption": True}, credentials)
+        value = answer.get("Parameter", {}).get("Value")
+    if value is None:
+        raise SecretError(arn, "it is no text")
+    return value
+
+
+def _call(
+    service: str, arn: re.Match[str], asked: dict[str, Any], credentials: Credentials
+) -> dict[str, Any]:
+    url = urlsplit(_endpoint(service, arn["region"], arn["partition"]))
+    body = json.dumps(asked).encode()
+    headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": _TARGETS[service]}
+    error: Exception | None = None
+    for _ in range(_ATTEMPTS):
+        signed = sign(
+            credentials, arn["region"], service, url.netloc, headers, body, datetime.now(UTC)
+        )
+        connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        connection = connect(url.netloc, timeout=_TIMEOUT)
+        try:
+            connection.request("POST", "/", body, signed)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, HTTPException, ValueError) as failure:
+            error = failure
+            continue
+        finally:
+            connection.close()
+        if response.status == 200:
+            return answer
+        reason = str(answer.get("__type", "")).rpartition("#")[2]
+        error = HTTPException(f"status {response.status} {reason}".strip())
+        if response.status < 500:
+            break
+    raise SecretError(arn[0], str(error)) from error
+
+
+def _endpoint(service: str, region: str, partition: str) -> str:
+    """Return the API's address, chosen by the same variables as the AWS SDKs choose it."""
+    for name in (_ENDPOINTS[service], "AWS_ENDPOINT_URL"):
+        if url := os.environ.get(name):
+            return url
+    # Reached over IPv6 as well, for functions in a network without a way to IPv4.
+    if os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true" and partition == "aws":
+        return f"https://{service}.{region}.api.aws"
+    suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return f"https://{service}.{region}.{suffix}"
+
+
+def _credentials() -> Credentials:
+    environ = os.environ
+    if "AWS_ACCESS_KEY_ID" in environ and "AWS_SECRET_ACCESS_KEY" in environ:
+        return Credentials(
+            environ["AWS_ACCESS_KEY_ID"],
+            environ["AWS_SECRET_ACCESS_KEY"],
+            environ.get("AWS_SESSION_TOKEN"),
+        )
+    # Elsewhere than on Lambda: profiles, containers, machines. botocore knows them all.
+    try:
+        from botocore.session import get_session
+    except ImportError:
+        raise SecretError("", "there are no AWS credentials in the environment") from None
+    found = get_session().get_credentials()
+    if found is None:
+        raise SecretError("", "there are no AWS credentials")
+    frozen = found.get_frozen_credentials()
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -1,0 +1,149 @@
+"""Settings named by ARN: read from a real server of both APIs, signed as AWS signs."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from moto.server import ThreadedMotoServer
+
+from tailrace import secret_store
+from tailrace.secret_store import Credentials, SecretError
+from tailrace.settings import Settings, SettingsError
+
+REGION = "eu-central-1"
+PASSWORD = "hunter2-hunter2-hunter2-hunter2-hunter2"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
+    return boto3.Session(region_name=REGION)
+
+
+def _secret(aws: boto3.Session, name: str, value: str) -> str:
+    client = aws.client("secretsmanager")
+    try:
+        return client.create_secret(Name=name, SecretString=value)["ARN"]
+    except client.exceptions.ResourceExistsException:
+        return client.put_secret_value(SecretId=name, SecretString=value)["ARN"]
+
+
+def test_settings_come_from_secrets_and_parameters(aws, monkeypatch) -> None:
+    kept = {
+        "username": "tail",
+        "password": "p/w@d:é",
+        "host": "db",
+        "port": 5433,
+        "dbname": "chats",
+        "engine": "postgres",
+    }
+    providers = [{"name": "s", "kind": "scripted", "api_key": "sk-1"}]
+    aws.client("ssm").put_parameter(Name="/tail/key", Value=PASSWORD, Type="SecureString")
+    monkeypatch.setenv("TAILRACE_DATABASE_URL", _secret(aws, "database", json.dumps(kept)))
+    redis = _secret(aws, "redis", json.dumps({"url": "rediss://cache:6379"}))
+    monkeypatch.setenv("TAILRACE_REDIS_URL", f"{redis}:url::")
+    monkeypatch.setenv("TAILRACE_PROVIDERS", _secret(aws, "providers", json.dumps(providers)))
+    monkeypatch.setenv(
+        "TAILRACE_SECRET_KEY", f"arn:aws:ssm:{REGION}:123456789012:parameter/tail/key"
+    )
+
+    settings = Settings.load()
+
+    assert settings.database_url.get_secret_value() == (
+        "postgresql://tail:p%2Fw%40d%3A%C3%A9@db:5433/chats?sslmode=require"
+    )
+    assert settings.redis_url.get_secret_value() == "rediss://cache:6379"
+    assert settings.secret_key.get_secret_value() == PASSWORD
+    assert settings.providers[0].api_key.get_secret_value() == "sk-1"
+
+
+@pytest.mark.parametrize(
+    ("arn", "said"),
+    [
+        (f"arn:aws:secretsmanager:{REGION}:123456789012:secret:gone-AbCdEf", "ResourceNotFound"),
+        (f"arn:aws:ssm:{REGION}:123456789012:parameter/gone", "ParameterNotFound"),
+        ("arn:aws:s3:::bucket", "neither a secret"),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_line(aws, monkeypatch, arn, said) -> None:
+    monkeypatch.setenv("TAILRACE_REDIS_URL", arn)
+    with pytest.raises(SettingsError, match=f"^TAILRACE_REDIS_URL: {arn} cannot be read: .*{said}"):
+        Settings.load()
+
+
+def test_a_key_that_a_secret_lacks_does_not_show_what_it_has(aws, monkeypatch) -> None:
+    arn = _secret(aws, "other", json.dumps({"other": PASSWORD}))
+    monkeypatch.setenv("TAILRACE_DATABASE_URL", f"{arn}:url::")
+    with pytest.raises(SettingsError, match="has no key url") as raised:
+        Settings.load()
+    assert PASSWORD not in str(raised.value)
+    monkeypatch.setenv("TAILRACE_DATABASE_URL", arn)
+    with pytest.raises(SettingsError, match="needs username, password and host") as raised:
+        Settings.load()
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_server_that_is_not_there_is_said_so(aws, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1")
+    with pytest.raises(SecretError, match="refused"):
+        secret_store.read([f"arn:aws:secretsmanager:{REGION}:123456789012:secret:a-AbCdEf"])
+
+
+@pytest.mark.parametrize("token", [None, "FwoGZXIvYXdzEXAMPLE"])
+def test_requests_are_signed_as_botocore_signs_them(token: str | None) -> None:
+    now = datetime.now(UTC)
+    host = f"secretsmanager.{REGION}.amazonaws.com"
+    body = b'{"SecretId": "a"}'
+    headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "a.GetSecretValue"}
+    signed = secret_store.sign(
+        Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI", token),
+        *(REGION, "secretsmanager", host, headers, body, now),
+    )
+
+    theirs = AWSRequest("POST", f"https://{host}/", {**headers}, body)
+    signer = SigV4Auth(
+        BotoCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI", token), "secretsmanager", REGION
+    )
+    theirs.context["timestamp"] = signed["x-amz-date"]
+    if token:
+        theirs.headers["X-Amz-Security-Token"] = token
+    theirs.headers["X-Amz-Date"] = signed["x-amz-date"]
+    canonical = signer.canonical_request(theirs)
+    expected = signer.signature(signer.string_to_sign(theirs, canonical), theirs)
+    assert signed["authorization"].endswith(f"Signature={expected}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, f"https://ssm.{REGION}.amazonaws.com"),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, f"https://ssm.{REGION}.api.aws"),
+        ({"AWS_ENDPOINT_URL": "http://emulator:4566"}, "http://emulator:4566"),
+    ],
+)
+def test_apis_are_where_the_sdks_find_them(variables, address, monkeypatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_USE_DUALSTACK_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ours = secret_store._endpoint("ssm", REGION, "aws")
+    theirs = boto3.client(
+        "ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    assert ours == theirs.meta.endpoint_url == address
