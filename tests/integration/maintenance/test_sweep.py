@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -62,9 +63,7 @@ async def test_events_come_home_in_pieces_each_once(services: Services) -> None:
         parts = [each for each in found if day <= each.starts_at < day + DAY]
         assert (parts[0].starts_at, parts[-1].ends_at) == (day, day + DAY)
         assert parts[-1].name == f"inference_log_{day:%Y%m%d}"
-        assert all(
-            one.ends_at == next.starts_at for one, next in zip(parts, parts[1:], strict=False)
-        )
+        assert all(one.ends_at == next.starts_at for one, next in pairwise(parts))
     assert await sweep(services.pool, 7, TODAY, piece=20) == 0
     # What came home is still known when it is delivered again, and late events go straight home.
     await publish_all(services.queue, events)
