@@ -6,16 +6,21 @@ import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from statistics import fmean
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
 
 from tailrace import cursor as cursors
-from tailrace import metrics
 from tailrace.ids import uuid7
 from tailrace.maintenance.partitions import create_partitions
+from tailrace.metrics.calls import calls as list_calls
+from tailrace.metrics.overview import overview
+from tailrace.metrics.spans import Span
+from tailrace.metrics.summary import Selection
 from tailrace.problems import Problem
 from tailrace.services import Services
 from tailrace.settings import Settings
@@ -26,6 +31,7 @@ from tests.support.events import make_event, publish_all
 _START = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 _END = _START + timedelta(days=1)
 _OWNERS = [uuid7() for _ in range(3)]
+_UTC = ZoneInfo("UTC")
 
 
 def _calls() -> list[InferenceEvent]:
@@ -88,6 +94,11 @@ def _percentile(values: list[float], fraction: float) -> float:
     return low + (high - low) * (position - math.floor(position))
 
 
+def _near(value: float) -> Any:
+    """Within what histograms promise."""
+    return pytest.approx(value, rel=0.01)
+
+
 def _within(events: list[InferenceEvent], owner_id: UUID | None = None) -> list[InferenceEvent]:
     return [
         event
@@ -127,7 +138,7 @@ class TestOverview:
     ) -> None:
         expected = _within(calls, owner_id)
 
-        found = await metrics.overview(log.pool, owner_id, _START, _END)
+        found = await overview(log.pool, Selection(owner_id), Span.of(_START, _END), _UTC)
 
         assert (found["from"], found["to"]) == (_START, _END)
         assert found["requests"] == len(expected)
@@ -142,18 +153,20 @@ class TestOverview:
         )
         for name, fraction in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             assert found["duration"][name] == pytest.approx(
-                _percentile(_durations(expected), fraction)
+                _percentile(_durations(expected), fraction), rel=0.01
             )
             assert found["time_to_first_chunk"][name] == pytest.approx(
-                _percentile(_first_chunks(expected), fraction)
+                _percentile(_first_chunks(expected), fraction), rel=0.01
             )
+        assert found["duration"]["max"] == max(_durations(expected))
+        assert found["duration"]["mean"] == pytest.approx(fmean(_durations(expected)))
 
     async def test_models(self, log: Services, calls: list[InferenceEvent]) -> None:
         by_model: dict[tuple[str, str], list[InferenceEvent]] = {}
         for event in _within(calls):
             by_model.setdefault((event.provider_name, event.request_model), []).append(event)
 
-        found = (await metrics.overview(log.pool, None, _START, _END))["by_model"]
+        found = (await overview(log.pool, Selection(None), Span.of(_START, _END), _UTC))["by_model"]
 
         assert {(m["provider_name"], m["request_model"]) for m in found} == by_model.keys()
         assert [m["requests"] for m in found] == sorted(map(len, by_model.values()), reverse=True)
@@ -169,16 +182,20 @@ class TestOverview:
                 "input_tokens": sum(event.input_tokens or 0 for event in expected),
                 "output_tokens": sum(event.output_tokens or 0 for event in expected),
                 "cost_usd": model["cost_usd"],
-                "duration_p50": pytest.approx(_percentile(_durations(expected), 0.5)),
-                "duration_p95": pytest.approx(_percentile(_durations(expected), 0.95)),
-                "time_to_first_chunk_p50": pytest.approx(_percentile(_first_chunks(expected), 0.5)),
+                "cancelled": sum(event.status == "cancelled" for event in expected),
+                "unpriced_requests": model["unpriced_requests"],
+                **dict.fromkeys(("cache_read_input_tokens", "cache_write_input_tokens"), 0),
+                "reasoning_output_tokens": 0,
+                "duration_p50": _near(_percentile(_durations(expected), 0.5)),
+                "duration_p95": _near(_percentile(_durations(expected), 0.95)),
+                "time_to_first_chunk_p50": _near(_percentile(_first_chunks(expected), 0.5)),
             }
             assert (model["cost_usd"] is not None) == priced
 
     async def test_the_series_has_no_gap_and_counts_every_call_once(
         self, log: Services, calls: list[InferenceEvent]
     ) -> None:
-        found = await metrics.overview(log.pool, None, _START, _END)
+        found = await overview(log.pool, Selection(None), Span.of(_START, _END), _UTC)
 
         width = timedelta(seconds=found["bucket_seconds"])
         series = found["series"]
@@ -199,18 +216,18 @@ class TestOverview:
                 ("duration_p95", _durations(expected)),
                 ("time_to_first_chunk_p95", _first_chunks(expected)),
             ):
-                assert point[name] == (pytest.approx(_percentile(values, 0.95)) if values else None)
+                assert point[name] == (_near(_percentile(values, 0.95)) if values else None)
         assert sum(point["requests"] for point in series) == found["requests"]
 
     async def test_nothing_to_sum_up(self, log: Services) -> None:
-        found = await metrics.overview(log.pool, uuid7(), _START, _START + timedelta(hours=1))
+        found = await overview(
+            log.pool, Selection(uuid7()), Span.of(_START, _START + timedelta(hours=1)), _UTC
+        )
 
-        assert found | {"series": [], "from": 0, "to": 0} == {
-            **{"from": 0, "to": 0, "requests": 0, "errors": 0, "error_rate": 0.0, "cancelled": 0},
-            **{"input_tokens": 0, "output_tokens": 0, "cost_usd": None, "unpriced_requests": 0},
-            **{"duration": None, "time_to_first_chunk": None, "by_model": [], "series": []},
-            "bucket_seconds": 60,
-        }
+        assert (found["requests"], found["errors"], found["error_rate"]) == (0, 0, 0.0)
+        assert (found["input_tokens"], found["cost_usd"], found["duration"]) == (0, None, None)
+        assert (found["by_model"], found["bucket_seconds"]) == ([], 60)
+        assert found["previous"]["requests"] == 0
         assert len(found["series"]) == 60
         assert found["series"][0] == {
             "start": _START,
@@ -229,7 +246,7 @@ class TestOverview:
         self, log: Services, start: datetime, end: datetime
     ) -> None:
         with pytest.raises(Problem) as caught:
-            await metrics.overview(log.pool, None, start, end)
+            await overview(log.pool, Selection(None), Span.of(start, end), _UTC)
         assert caught.value.status == 422
 
 
@@ -245,7 +262,7 @@ class TestCalls:
         found, cursor = [], None
         while True:
             before = cursors.decode(cursor)
-            page = await metrics.calls(log.pool, owner_id, _START, _END, 70, before)
+            page = await list_calls(log.pool, owner_id, _START, _END, 70, before)
             found += page["items"]
             if (cursor := page["next_cursor"]) is None:
                 break
@@ -258,8 +275,8 @@ class TestCalls:
         await publish_all(services.queue, events)
         await ingest(services)
 
-        first = await metrics.calls(services.pool, None, _START, _END, 3)
-        second = await metrics.calls(
+        first = await list_calls(services.pool, None, _START, _END, 3)
+        second = await list_calls(
             services.pool, None, _START, _END, 3, cursors.decode(first["next_cursor"])
         )
 
@@ -271,7 +288,7 @@ class TestCalls:
         await publish_all(services.queue, [make_event(started_at=_START) for _ in range(3)])
         await ingest(services)
 
-        assert (await metrics.calls(services.pool, None, _START, _END, 3))["next_cursor"] is None
+        assert (await list_calls(services.pool, None, _START, _END, 3))["next_cursor"] is None
 
     async def test_a_call_is_shown_with_what_it_cost(self, services: Services) -> None:
         conversation_id = uuid7()
@@ -286,7 +303,7 @@ class TestCalls:
         await publish_all(services.queue, [event])
         await ingest(services)
 
-        page = await metrics.calls(services.pool, None, _START, _END, 10)
+        page = await list_calls(services.pool, None, _START, _END, 10)
 
         assert page["items"] == [
             {
@@ -300,6 +317,8 @@ class TestCalls:
                 "response_model": "gpt-4o-2024-08-06",
                 "duration": 1.5,
                 "time_to_first_chunk": 0.25,
+                "time_per_output_chunk": None,
+                "owner_id": None,
                 "input_tokens": 1000,
                 "output_tokens": 100,
                 "cache_read_input_tokens": 600,

@@ -77,6 +77,7 @@ async def forget_late_events(services: "Services") -> int:
     """
     async with connect(services.pool) as connection:
         forgotten = await connection.execute(_sql["forget_late_calls"])
+        await connection.execute(_sql["forget_late_rollups"])
         await connection.execute(_sql["forget_erased_owners"], {"older_than": _REMEMBERED})
     return forgotten.rowcount
 

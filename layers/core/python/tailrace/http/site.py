@@ -20,7 +20,7 @@ from tailrace.http import api, chat, problems
 from tailrace.services import Services
 
 # What the chat function serves on AWS, since it streams.
-_STREAMED = re.compile(r"/api/(chat/.*|conversations/[^/]*/export)")
+_STREAMED = re.compile(r"/api/(chat/.*|conversations/[^/]*/export|metrics/(live|export))")
 
 # The build puts a hash of the content into the names under assets/.
 _HASHED = "assets/"
@@ -82,7 +82,7 @@ class Site(Router):
         path = scope["path"]
         if path in ("/api/chat", "/api/export") or _STREAMED.fullmatch(path):
             app = self._chat
-        elif path.startswith("/api/") or path in ("/api", "/healthz", "/readyz"):
+        elif path.startswith("/api/") or path in ("/api", "/healthz", "/readyz", "/metrics"):
             app = self._api
         else:
             app = self._page

@@ -1,147 +1,175 @@
 """The overview: sums and percentiles of a span of time, as a whole, by model and over time."""
 
-import math
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
-from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect
-from tailrace.metrics.money import usd
-from tailrace.problems import invalid
+from tailrace.db.pool import Connection, Pool
+from tailrace.metrics.measures import DISTRIBUTIONS, Measures
+from tailrace.metrics.reading import reading
+from tailrace.metrics.spans import Span, bucket_seconds, edges, start_of_bucket, width_of
+from tailrace.metrics.summary import Selection, summarise
 
-_sql = queries.load("metrics")
-
-# Widths that people read off a time axis, in seconds; beyond, whole days.
-_DAY = 86_400
-_WIDTHS = (
-    *(1, 2, 5, 10, 15, 20, 30),
-    *(minutes * 60 for minutes in (1, 2, 5, 10, 15, 20, 30)),
-    *(hours * 3600 for hours in (1, 2, 3, 4, 6, 8, 12)),
-    *(days * _DAY for days in (1, 2, 3, 5, 7)),
-)
-_POINTS = 60
-
-# A Monday, at midnight.
-_ORIGIN = datetime(2001, 1, 1, tzinfo=UTC)
-
-_PERCENTILES = ("p50", "p95", "p99")
+_LATENCIES = ("duration", "time_to_first_chunk")
 
 
-async def overview(
-    pool: Pool, owner_id: UUID | None, start: datetime, end: datetime
-) -> dict[str, Any]:
-    """Sum up the calls that started in ``[start, end)``.
-
-    Parameters
-    ----------
-    owner_id
-        Whose calls; everybody's when ``None``.
-    start, end
-        Aware times, `start` before `end`.
+async def overview(pool: Pool, selection: Selection, span: Span, zone: ZoneInfo) -> dict[str, Any]:
+    """Sum up the calls of a span, beside the span of the same length before it.
 
     Returns
     -------
     dict
-        Counts; sums; percentiles in seconds, ``None`` where nothing was measured; ``cost_usd``
-        as decimal text, the sum of what is known; ``by_model``, the busiest first; ``series``,
-        about 60 buckets of ``bucket_seconds`` without gaps, of which the first and the last may
-        reach beyond the span.
+        Counts; sums; distributions in seconds and USD, ``None`` where nothing was measured;
+        ``cost_usd`` as decimal text, the sum of what is known; ``previous``, the same of the span
+        before; ``by_model``, the busiest first; ``series``, about 60 buckets of ``bucket_seconds``
+        without gaps.
 
     Raises
     ------
     Problem
-        422 for a span that no event can lie in, 503 when the database cannot be reached.
+        503 when the database cannot be reached.
     """
-    for field, time in (("from", start), ("to", end)):
-        # The years that `tailrace.telemetry.event` takes; beyond, dates cannot be reckoned with.
-        if not 1970 <= time.year < 9999:
-            raise invalid(field, "Must lie within the years 1970 to 9998.")
-    width = bucket_seconds(start, end)
-    async with connect(pool) as connection:
-        # A plan made for these bounds reads their partitions alone: none is kept.
-        cursor = await connection.execute(
-            _sql["overview"],
-            {
-                "owner_id": owner_id,
-                "start": start,
-                "end": end,
-                "bucket_seconds": width,
-                "origin": _ORIGIN,
-            },
-            prepare=False,
+    before = span.previous
+    width = bucket_seconds(span)
+    async with reading(pool) as connection:
+        totals = await summarise(
+            connection,
+            selection,
+            [before.start, before.end, span.end],
+            histograms=DISTRIBUTIONS,
         )
-        rows = await cursor.fetchall()
-    total = next(row for row in rows if not row["is_model"] and not row["is_bucket"])
-    by_bucket = {row["bucket"]: row for row in rows if row["is_bucket"]}
+        models = await summarise(
+            connection,
+            selection,
+            [span.start, span.end],
+            by=("provider_name", "request_model"),
+            histograms=_LATENCIES,
+        )
+        points = await _points(connection, selection, span, width, zone, _LATENCIES)
+    current = totals.get((1,)) or Measures()
+    previous = totals.get((0,)) or Measures()
     return {
-        "from": start,
-        "to": end,
-        **_sums(total),
-        "cancelled": total["cancelled"],
-        "unpriced_requests": total["unpriced_requests"],
-        "duration": _named(total["duration"]),
-        "time_to_first_chunk": _named(total["time_to_first_chunk"]),
-        "by_model": [_model(row) for row in rows if row["is_model"]],
-        "series": [_point(at, by_bucket.get(at)) for at in _buckets(start, end, width)],
+        "from": span.start,
+        "to": span.end,
+        **_whole(current),
+        "previous": {"from": before.start, "to": before.end, **_whole(previous)},
+        "by_model": [
+            _model(provider_name, request_model, measures)
+            for (_, provider_name, request_model), measures in sorted(
+                models.items(), key=lambda item: (-item[1].sums["requests"], item[0])
+            )
+        ],
+        "series": [
+            {
+                "start": start,
+                "requests": measures.sums["requests"],
+                "errors": measures.sums["errors"],
+                "duration_p95": measures.percentiles("duration", (0.95,))[0],
+                "time_to_first_chunk_p95": measures.percentiles("time_to_first_chunk", (0.95,))[0],
+                "output_tokens": int(measures.sums["output_tokens"]),
+            }
+            for start, measures in points
+        ],
         "bucket_seconds": width,
     }
 
 
-def bucket_seconds(start: datetime, end: datetime) -> int:
-    """Return the width that cuts a span into about 60 buckets."""
-    ideal = (end - start).total_seconds() / _POINTS
-    if ideal > _WIDTHS[-1]:
-        return math.ceil(ideal / _DAY) * _DAY
-    # Nearest by ratio: half as many buckets are as far off as twice as many.
-    return min(_WIDTHS, key=lambda width: abs(math.log(width / ideal)))
+async def series(
+    pool: Pool, selection: Selection, span: Span, bucket: str, zone: ZoneInfo
+) -> dict[str, Any]:
+    """Sum up the calls of a span by time, without gaps.
 
+    Parameters
+    ----------
+    bucket
+        As `width_of` takes it.
 
-def _buckets(start: datetime, end: datetime, width: int) -> list[datetime]:
-    step = timedelta(seconds=width)
-    first = _ORIGIN + (start - _ORIGIN) // step * step
-    return [first + number * step for number in range(-((first - end) // step))]
+    Returns
+    -------
+    dict
+        ``items``, each with when its bucket starts (by the clocks of the zone; the first and the
+        last reach beyond the span, but count what lies within), sums and distributions; and
+        ``bucket_seconds``, ``None`` for months.
 
-
-def _sums(row: dict[str, Any]) -> dict[str, Any]:
-    requests, errors = row["requests"], row["errors"]
+    Raises
+    ------
+    Problem
+        422 for a width that cannot be, 503 when the database cannot be reached.
+    """
+    width = width_of(bucket, span)
+    async with reading(pool) as connection:
+        points = await _points(connection, selection, span, width, zone, DISTRIBUTIONS)
     return {
-        "requests": requests,
-        "errors": errors,
-        "error_rate": errors / requests if requests else 0.0,
-        "input_tokens": int(row["input_tokens"]),
-        "output_tokens": int(row["output_tokens"]),
-        "cost_usd": usd(row["cost_usd"]),
+        "from": span.start,
+        "to": span.end,
+        "tz": zone.key,
+        "bucket_seconds": width,
+        "items": [{"start": start, **_whole(measures)} for start, measures in points],
     }
 
 
-def _model(row: dict[str, Any]) -> dict[str, Any]:
-    duration = row["duration"] or (None, None, None)
-    first_chunk = row["time_to_first_chunk"] or (None, None, None)
+async def histogram(pool: Pool, selection: Selection, span: Span, of: str) -> dict[str, Any]:
+    """Return how what was measured of calls is distributed.
+
+    Parameters
+    ----------
+    of
+        One of `DISTRIBUTIONS`.
+
+    Returns
+    -------
+    dict
+        ``items``, the buckets that hold anything: ``lower`` (excluded), ``upper`` (included; 2 %
+        more) and ``count``, both 0 for values of zero; ``distribution`` with percentiles.
+
+    Raises
+    ------
+    Problem
+        503 when the database cannot be reached.
+    """
+    async with reading(pool) as connection:
+        found = await summarise(connection, selection, [span.start, span.end], histograms=(of,))
+    measures = found.get((0,)) or Measures()
     return {
-        "provider_name": row["provider_name"],
-        "request_model": row["request_model"],
-        **_sums(row),
-        "duration_p50": duration[0],
-        "duration_p95": duration[1],
-        "time_to_first_chunk_p50": first_chunk[0],
+        "from": span.start,
+        "to": span.end,
+        "of": of,
+        "distribution": measures.distribution(of),
+        "items": [asdict(bucket) for bucket in measures.histograms.get(of, ())],
     }
 
 
-def _point(start: datetime, row: dict[str, Any] | None) -> dict[str, Any]:
-    duration, first_chunk = (
-        (row[name] or (None, None, None)) if row else (None, None, None)
-        for name in ("duration", "time_to_first_chunk")
-    )
-    return {
-        "start": start,
-        "requests": row["requests"] if row else 0,
-        "errors": row["errors"] if row else 0,
-        "duration_p95": duration[1],
-        "time_to_first_chunk_p95": first_chunk[1],
-        "output_tokens": int(row["output_tokens"]) if row else 0,
+async def _points(
+    connection: Connection,
+    selection: Selection,
+    span: Span,
+    width: int | None,
+    zone: ZoneInfo,
+    histograms: tuple[str, ...],
+) -> list[tuple[datetime, Measures]]:
+    """Return when each bucket of a span starts, and what it holds."""
+    between = edges(span, width, zone)
+    found = await summarise(connection, selection, between, histograms=histograms)
+    starts = [start_of_bucket(span.start, width, zone), *between[1:-1]]
+    return [(start, found.get((number,)) or Measures()) for number, start in enumerate(starts)]
+
+
+def _whole(measures: Measures) -> dict[str, Any]:
+    return measures.counts() | {
+        name if name != "cost_usd" else "cost": measures.distribution(name)
+        for name in DISTRIBUTIONS
     }
 
 
-def _named(percentiles: list[float] | None) -> dict[str, float] | None:
-    return dict(zip(_PERCENTILES, percentiles, strict=True)) if percentiles else None
+def _model(provider_name: str, request_model: str, measures: Measures) -> dict[str, Any]:
+    p50, p95 = measures.percentiles("duration", (0.5, 0.95))
+    (first_chunk,) = measures.percentiles("time_to_first_chunk", (0.5,))
+    return {
+        "provider_name": provider_name,
+        "request_model": request_model,
+        **measures.counts(),
+        "duration_p50": p50,
+        "duration_p95": p95,
+        "time_to_first_chunk_p50": first_chunk,
+    }

@@ -44,6 +44,11 @@ SET owner_id = NULL, conversation_id = NULL, request_id = NULL, input_preview = 
     output_preview = NULL, error_message = NULL, metadata = '{}'
 WHERE owner_id = ANY (ARRAY(SELECT owner_id FROM erased_owners))
 
+-- name: forget_late_rollups
+-- What their late events were summed up to as theirs.
+DELETE FROM rollups
+WHERE tier = 'owner_day' AND owner_id = ANY (ARRAY(SELECT owner_id FROM erased_owners))
+
 -- name: forget_erased_owners
 -- After so long nothing of theirs is on the way.
 DELETE FROM erased_owners WHERE erased_at < now() - %(older_than)s

@@ -1,47 +1,111 @@
--- name: overview
--- Sums and percentiles of a span of time, in one pass: over everything, by model, and by bucket.
--- An interrupted call counts, but when it ended was never measured.
-SELECT
-    GROUPING(provider_name) = 0 AS is_model,
-    GROUPING(bucket) = 0 AS is_bucket,
-    provider_name,
-    request_model,
-    bucket,
-    count(*) AS requests,
-    count(*) FILTER (WHERE status IN ('error', 'timeout', 'interrupted')) AS errors,
-    count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-    coalesce(sum(input_tokens), 0) AS input_tokens,
-    coalesce(sum(output_tokens), 0) AS output_tokens,
-    sum(cost_usd) AS cost_usd,
-    count(*) FILTER (WHERE unpriced) AS unpriced_requests,
-    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration)
-        FILTER (WHERE status <> 'interrupted') AS duration,
-    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY time_to_first_chunk)
-        AS time_to_first_chunk
-FROM (
-    SELECT
-        *,
-        date_bin(make_interval(secs => %(bucket_seconds)s), started_at, %(origin)s) AS bucket
-    FROM inference_log
-    WHERE started_at >= %(start)s AND started_at < %(end)s
-      AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
-) AS calls
-GROUP BY GROUPING SETS ((), (provider_name, request_model), (bucket))
-ORDER BY requests DESC, provider_name, request_model
+-- name: begin_reading
+-- All statements see one moment, and none keeps its reader waiting for ever.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s'
 
 -- name: calls
 -- A page of the calls of a span of time, the newest first.
 SELECT
     id, started_at, kind, status, error_type, provider_name, request_model, response_model,
-    duration, time_to_first_chunk, input_tokens, output_tokens, cache_read_input_tokens,
-    cache_write_input_tokens, reasoning_output_tokens, usage_estimated, cost_usd, unpriced, finish_reasons,
-    conversation_id, input_preview, output_preview, attempts, fallback_from,
+    duration, time_to_first_chunk, time_per_output_chunk, input_tokens, output_tokens,
+    cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, usage_estimated,
+    cost_usd, unpriced, finish_reasons, owner_id, conversation_id, input_preview, output_preview,
+    attempts, fallback_from,
     coalesce(metadata -> 'failed_attempts', '[]') AS failed_attempts,
     coalesce((metadata ->> 'omitted_messages')::integer, 0) AS omitted_messages
 FROM inference_log
 WHERE started_at >= %(start)s AND started_at < %(end)s
   AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(error_type)s::text IS NULL OR error_type = %(error_type)s)
+  AND (%(finish_reason)s::text IS NULL OR %(finish_reason)s = ANY (finish_reasons))
+  AND (%(conversation_id)s::uuid IS NULL OR conversation_id = %(conversation_id)s)
+  AND (%(min_duration)s::float8 IS NULL OR duration >= %(min_duration)s)
+  AND (%(min_cost_usd)s::float8 IS NULL OR cost_usd >= %(min_cost_usd)s::numeric)
   AND (%(before_time)s::timestamptz IS NULL
        OR (started_at, id) < (%(before_time)s, %(before_id)s::uuid))
 ORDER BY started_at DESC, id DESC
+LIMIT %(limit)s
+
+-- name: greatest_minutes
+-- The minutes in which the slowest or costliest calls began.
+SELECT starts_at
+FROM rollups
+WHERE tier = %(tier)s AND owner_id = '00000000-0000-0000-0000-000000000000'
+  AND starts_at >= %(start)s AND starts_at < %(end)s
+  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND CASE %(by)s WHEN 'duration' THEN duration_count ELSE cost_usd_count END > 0
+GROUP BY starts_at
+ORDER BY max(CASE %(by)s WHEN 'duration' THEN duration_max ELSE cost_usd_max END) DESC
+LIMIT %(limit)s
+
+-- name: top
+-- The slowest or costliest calls of some spans of time. An interrupted call has no duration.
+SELECT
+    id, started_at, kind, status, error_type, provider_name, request_model, response_model,
+    duration, time_to_first_chunk, time_per_output_chunk, input_tokens, output_tokens,
+    cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, usage_estimated,
+    cost_usd, unpriced, finish_reasons, owner_id, conversation_id, input_preview, output_preview,
+    attempts, fallback_from,
+    coalesce(metadata -> 'failed_attempts', '[]') AS failed_attempts,
+    coalesce((metadata ->> 'omitted_messages')::integer, 0) AS omitted_messages
+FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS ranges (first, last)
+JOIN inference_log ON started_at >= first AND started_at < last
+WHERE started_at >= %(start)s AND started_at < %(end)s
+  AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND CASE %(by)s WHEN 'duration' THEN status <> 'interrupted' ELSE cost_usd IS NOT NULL END
+ORDER BY CASE %(by)s WHEN 'duration' THEN duration::numeric ELSE cost_usd END DESC, id
+LIMIT %(limit)s
+
+-- name: call
+-- One call in full. An id is a call's alone, but the log cannot know that of others' ids.
+SELECT
+    id, started_at, ingested_at, kind, status, error_type, error_message, operation_name,
+    provider_name, request_model, response_model, response_id, request_id,
+    duration, time_to_first_chunk, time_per_output_chunk, input_tokens, output_tokens,
+    cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, usage_estimated,
+    cost_usd, unpriced, price_version, finish_reasons, owner_id, conversation_id, cold_start,
+    input_preview, output_preview, attempts, fallback_from,
+    coalesce(metadata -> 'failed_attempts', '[]') AS failed_attempts,
+    coalesce((metadata ->> 'omitted_messages')::integer, 0) AS omitted_messages,
+    metadata
+FROM inference_log
+WHERE id = %(id)s AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+ORDER BY started_at
+LIMIT 1
+
+-- name: conversation_of_call
+-- What the call belonged to, for whom it belongs to.
+SELECT id, title FROM conversations
+WHERE id = %(conversation_id)s AND owner_id = %(owner_id)s AND deleted_at IS NULL
+
+-- name: message_of_call
+-- The answer that the call made: a run's id is its message's.
+SELECT messages.id, parent_id, role, status, parts, messages.created_at
+FROM messages JOIN conversations ON conversations.id = conversation_id
+WHERE messages.id = %(id)s AND conversation_id = %(conversation_id)s
+  AND owner_id = %(owner_id)s AND deleted_at IS NULL
+
+-- name: recent_calls
+-- What came in just now, of calls of the last days; the bound keeps older partitions out.
+SELECT
+    id, started_at, ingested_at, kind, status, error_type, provider_name, request_model,
+    response_model, duration, time_to_first_chunk, time_per_output_chunk, input_tokens,
+    output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens,
+    usage_estimated, cost_usd, unpriced, finish_reasons, owner_id, conversation_id, input_preview,
+    output_preview, attempts, fallback_from
+FROM inference_log
+WHERE started_at >= now() - interval '2 days'
+  AND ingested_at >= now() - make_interval(secs => %(seconds)s)
+  AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+ORDER BY ingested_at DESC, id DESC
 LIMIT %(limit)s

@@ -35,6 +35,14 @@ def _answer_id(message_id: str) -> UUID:
     return id
 
 
+def _call_id(call_id: str) -> UUID:
+    id = parse_uuid(call_id)
+    if id is None:
+        raise not_found("call")
+    return id
+
+
 ConversationId = Annotated[UUID, Depends(_conversation_id)]
 MessageId = Annotated[str, Depends(_message_id)]
 AnswerId = Annotated[UUID, Depends(_answer_id)]
+CallId = Annotated[UUID, Depends(_call_id)]

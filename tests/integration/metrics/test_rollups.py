@@ -1,0 +1,286 @@
+"""Rollups: they count what was logged, once, whoever wrote it and however often it came."""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tailrace.auth.erasure import forget_late_events
+from tailrace.db.pool import connect
+from tailrace.ids import uuid7
+from tailrace.metrics.histogram import Histogram
+from tailrace.metrics.rebuild import RebuildReport, rebuild
+from tailrace.services import Services
+from tailrace.telemetry.event import InferenceEvent
+from tailrace.telemetry.ingest import ingest
+from tests.support.events import make_event, publish_all, rows, value
+
+_DAY = datetime(2026, 11, 20, tzinfo=UTC)
+_DISTRIBUTIONS = ("duration", "time_to_first_chunk", "time_per_output_chunk", "cost_usd")
+
+# What a call may take, and what is told apart from nothing.
+_VALUES = st.floats(0, 864_000).map(lambda value: 0.0 if value <= 1e-12 else value)
+_FRACTIONS = (0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0)
+
+
+def _events(count: int, seed: int, owners: list[UUID]) -> list[InferenceEvent]:
+    """Return calls over three days: late ones, failed ones, some priced, some measured."""
+    rng = random.Random(seed)
+    events = []
+    for _ in range(count):
+        status = rng.choice(("ok", "ok", "ok", "ok", "error", "cancelled", "interrupted"))
+        model = rng.choice(("gpt-4o", "gpt-4o-mini", "unheard-of"))
+        events.append(
+            make_event(
+                started_at=_DAY + timedelta(seconds=rng.uniform(0, 3 * 86_400)),
+                kind=rng.choice(("chat", "chat", "title", "guest", "gateway")),
+                status=status,
+                owner_id=rng.choice([*owners, None]),
+                request_model=model,
+                duration=rng.lognormvariate(0, 2),
+                time_to_first_chunk=rng.choice((None, 0.0, rng.random())),
+                time_per_output_chunk=rng.choice((None, rng.random() / 50)),
+                input_tokens=rng.choice((None, rng.randrange(5000))),
+                output_tokens=rng.choice((None, 0, rng.randrange(500))),
+                cache_read_input_tokens=rng.choice((None, 0)),
+                finish_reasons=rng.choice(([], ["stop"], ["stop", "length"])),
+                error_type=rng.choice(("overloaded", "x" * 200)) if status == "error" else None,
+            )
+        )
+    return events
+
+
+async def _tables(services: Services) -> list[dict[str, Any]]:
+    """Return everything that is rolled up; in which order values came makes no difference."""
+    found = await rows(services, "SELECT * FROM rollups ORDER BY 1, 2, 3, 4, 5, 6, 7")
+    for row in found:
+        for name in _DISTRIBUTIONS:
+            buckets = row[f"{name}_buckets"]
+            row[f"{name}_buckets"] = sorted(
+                buckets[at : at + 2] for at in range(0, len(buckets), 2)
+            )
+    return [*found, *await rows(services, "SELECT * FROM rollup_reasons ORDER BY 1,2,3,4,5,6,7,8")]
+
+
+async def _counted(services: Services) -> dict[str, int]:
+    found = await rows(services, "SELECT tier, sum(requests)::int AS n FROM rollups GROUP BY tier")
+    return {row["tier"]: row["n"] for row in found}
+
+
+@pytest.fixture(scope="module")
+def connection(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a database with our functions."""
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        yield connection
+
+
+def _exact(values: list[float], fraction: float) -> float:
+    """Interpolate between the two nearest, as percentile_cont is defined."""
+    values = sorted(values)
+    position = fraction * (len(values) - 1)
+    low, high = values[math.floor(position)], values[math.ceil(position)]
+    return low + (high - low) * (position - math.floor(position))
+
+
+@given(st.lists(st.lists(_VALUES, max_size=30), min_size=1, max_size=5), st.integers(0, 5))
+@example([[1.02**n for n in range(-50, 50)], [1.02**n * (1 + 1e-15) for n in range(50)]], 1)
+@example([[864_000.0, 0.0, 1.1e-12]], 0)
+@hypothesis_settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_percentiles_of_merged_buckets_are_within_a_hundredth(
+    connection: psycopg.Connection[Any], parts: list[list[float]], listed: int
+) -> None:
+    """However values are spread over rows, some of which list them and some of which count."""
+    values = [value for part in parts for value in part]
+    buckets, number = connection.execute(
+        "WITH given AS ("
+        " SELECT part, bucket_of(value) AS bucket"
+        " FROM unnest(%s::int[], %s::float8[]) AS given (part, value)"
+        "), parts AS ("
+        " SELECT string_agg(int2send(bucket), '') FILTER (WHERE part < %s) AS buckets,"
+        "        sum(histogram_of(bucket)) FILTER (WHERE part >= %s) AS histogram"
+        " FROM given GROUP BY part"
+        ") SELECT string_agg(buckets, ''), numeric_send(sum(histogram)) FROM parts",
+        ([n for n, part in enumerate(parts) for _ in part], values, listed, listed),
+    ).fetchone() or (None, None)
+
+    histogram = Histogram.read(buckets, number, len(values))
+
+    assert len(histogram) == len(values)
+    found = histogram.percentiles(_FRACTIONS)
+    if not values:
+        assert found is None
+        return
+    assert found is not None
+    for fraction, percentile in zip(_FRACTIONS, found, strict=True):
+        assert percentile == pytest.approx(_exact(values, fraction), rel=0.01, abs=1e-300)
+    for bucket in histogram:
+        within = [v for v in values if bucket.lower < v * (1 + 1e-9) and v <= bucket.upper * 1.001]
+        assert bucket.upper == 0 or len(within) >= bucket.count
+
+
+async def test_a_rebuild_gives_what_was_kept(services: Services) -> None:
+    owners = [uuid7() for _ in range(5)]
+    events = _events(1500, 3, owners)
+    # Several at once, with what was delivered twice, and what came late.
+    await publish_all(services.queue, events[:1000] + events[:50])
+    reports = await asyncio.gather(*(ingest(services) for _ in range(3)))
+    await publish_all(services.queue, events[1000:])
+    reports.append(await ingest(services))
+    assert sum(report.inserted for report in reports) == len(events)
+    kept = await _tables(services)
+    async with connect(services.pool) as spoiler:
+        await spoiler.execute("UPDATE rollups SET requests = requests - 1, errors = 7")
+        await spoiler.execute("DELETE FROM rollup_reasons WHERE tier = 'day'")
+        await spoiler.execute(
+            "DELETE FROM rollups WHERE tier = 'minute' AND starts_at < '2026-11-21'"
+        )
+        # What is spoilt in a day is taken from all time as it is.
+        await spoiler.execute(
+            "UPDATE rollups AS total SET requests = day.requests, errors = day.errors"
+            " FROM (SELECT provider_name, request_model, kind, status,"
+            "       sum(requests) AS requests, sum(errors) AS errors"
+            "       FROM rollups WHERE tier = 'day' GROUP BY 1, 2, 3, 4) AS day"
+            " WHERE total.tier = 'all_time' AND total.provider_name = day.provider_name"
+            " AND total.request_model = day.request_model AND total.kind = day.kind"
+            " AND total.status = day.status"
+        )
+
+    report = await rebuild(services)
+
+    assert report == RebuildReport(days=3, requests=len(events), kept=[])
+    assert await _tables(services) == kept
+
+
+async def test_every_tier_counts_every_call_once(services: Services) -> None:
+    owners = [uuid7() for _ in range(3)]
+    events = _events(400, 4, owners)
+    await publish_all(services.queue, events + events[:100])
+    await ingest(services)
+    await publish_all(services.queue, events)
+    await ingest(services)
+
+    owned = sum(event.owner_id is not None and event.kind != "guest" for event in events)
+    totals = ("minute", "minute_total", "hour", "hour_total", "day", "day_total", "all_time")
+    assert await _counted(services) == dict.fromkeys(totals, len(events)) | {"owner_day": owned}
+    by_minute = Counter(event.started_at.replace(second=0, microsecond=0) for event in events)
+    found = await rows(
+        services, "SELECT starts_at, requests FROM rollups WHERE tier = 'minute_total'"
+    )
+    assert {row["starts_at"]: row["requests"] for row in found} == by_minute
+    reasons = await rows(
+        services,
+        "SELECT reason, sum(requests)::int AS n FROM rollup_reasons"
+        " WHERE tier = 'hour' GROUP BY reason",
+    )
+    expected = Counter(
+        reason[:64]
+        for event in events
+        for reason in (*event.finish_reasons, *([event.error_type] if event.error_type else []))
+    )
+    assert {row["reason"]: row["n"] for row in reasons} == expected
+
+
+async def test_whoever_writes_a_row_has_it_counted(services: Services) -> None:
+    async with connect(services.pool) as writer:
+        await writer.execute(
+            "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
+            " provider_name, request_model, duration)"
+            " SELECT gen_random_uuid(), %s, 'chat', 'ok', 'chat', 'p', 'm', 1"
+            " FROM generate_series(1, 3)",
+            (_DAY,),
+        )
+        await writer.execute("UPDATE inference_log SET input_preview = 'x'")
+
+    assert (await _counted(services))["day_total"] == 3
+
+
+async def test_what_is_rolled_back_was_never_counted(services: Services) -> None:
+    async with connect(services.pool) as writer, writer.transaction(force_rollback=True):
+        await writer.execute(
+            "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
+            " provider_name, request_model, duration)"
+            " VALUES (gen_random_uuid(), now(), 'chat', 'ok', 'chat', 'p', 'm', 1)"
+        )
+
+    assert await _counted(services) == {}
+
+
+async def test_ingesters_at_once_wait_for_each_other_but_never_in_a_circle(
+    services: Services,
+) -> None:
+    services.settings.__dict__["ingest_batch_size"] = 50
+    owners = [uuid7() for _ in range(20)]
+    events = _events(1200, 5, owners)
+    # The same days in ever another order.
+    random.Random(1).shuffle(events)
+    await publish_all(services.queue, events)
+
+    reports = await asyncio.gather(*(ingest(services) for _ in range(4)))
+
+    assert sum(report.inserted for report in reports) == len(events)
+    assert (await _counted(services))["day_total"] == len(events)
+
+
+async def test_a_day_that_the_log_no_longer_holds_is_kept(services: Services) -> None:
+    await publish_all(services.queue, _events(300, 6, []))
+    await ingest(services)
+    kept = await _tables(services)
+    async with connect(services.pool) as retention:
+        await retention.execute("DELETE FROM inference_log WHERE started_at < '2026-11-21'")
+
+    report = await rebuild(services)
+
+    assert report.kept == ["2026-11-20"]
+    assert await _tables(services) == kept
+    forced = await rebuild(services, force=True)
+    assert forced.kept == []
+    assert (await _counted(services))["day_total"] == await value(
+        services, "SELECT count(*) FROM inference_log"
+    )
+
+
+async def test_only_the_days_asked_for_are_rebuilt(services: Services) -> None:
+    await publish_all(services.queue, _events(100, 7, []))
+    await ingest(services)
+
+    report = await rebuild(services, _DAY + timedelta(days=1), _DAY + timedelta(days=2))
+
+    assert report.days == 1
+
+
+async def test_a_deleted_user_takes_the_name_along_and_leaves_the_sums(services: Services) -> None:
+    user = uuid7()
+    async with connect(services.pool) as connection:
+        await connection.execute(
+            "INSERT INTO users (id, email, role) VALUES (%s, 'u@example.org', 'user')", (user,)
+        )
+    await publish_all(services.queue, [make_event(owner_id=user) for _ in range(3)])
+    await ingest(services)
+    assert (await _counted(services))["owner_day"] == 3
+
+    async with connect(services.pool) as connection:
+        await connection.execute("INSERT INTO erased_owners (owner_id) VALUES (%s)", (user,))
+        await connection.execute("DELETE FROM users WHERE id = %s", (user,))
+    counted = await _counted(services)
+    assert "owner_day" not in counted
+    assert counted["day_total"] == 3
+
+    # What was on its way when they went.
+    await publish_all(services.queue, [make_event(owner_id=user)])
+    await ingest(services)
+    await forget_late_events(services)
+    counted = await _counted(services)
+    assert "owner_day" not in counted
+    assert counted["day_total"] == 4
