@@ -135,6 +135,11 @@ async def test_a_file_that_was_written_in_part_is_never_seen(tmp_path: Path) -> 
     await store.put(id, DATA, "text/plain")
 
     assert _files(tmp_path) == [str(id)]
+    # A process that died while it wrote.
+    left = tmp_path / id.hex[-2:] / f"{id}.{uuid4()}.part"
+    left.write_bytes(b"half")
+    await store.delete(id)
+    assert _files(tmp_path) == []
 
 
 def _files(folder: Path) -> list[str]:

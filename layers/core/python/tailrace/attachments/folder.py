@@ -44,8 +44,8 @@ class FolderStore:
         return self._folder / id.hex[-2:] / str(id)
 
     def _put(self, path: Path, data: bytes) -> None:
-        # Two may write the same file at once.
-        part = path.with_name(f"{uuid7()}.part")
+        # Two may write the same file at once. What a crash leaves of it goes with the file.
+        part = path.with_name(f"{path.name}.{uuid7()}.part")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -73,5 +73,7 @@ class FolderStore:
     def _delete(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
+            for part in path.parent.glob(f"{path.name}.*.part"):
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"the folder cannot be written: {error.strerror}") from error
