@@ -25,6 +25,22 @@ def _program(http: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=http.base_url, headers=headers, timeout=20)
 
 
+@pytest.mark.parametrize("name", ["authorization", "x-tailrace-key"])
+async def test_a_key_is_told_in_either_header(user: ChatClient, name: str) -> None:
+    """CloudFront overwrites the first with a signature of its own."""
+    key = (await _create(user.http))["key"]
+    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=x"}
+    headers[name] = f"Bearer {key}" if name == "authorization" else key
+    # As another site's page would: which cannot know a key.
+    headers["sec-fetch-site"] = "cross-site"
+    async with httpx.AsyncClient(base_url=user.http.base_url, headers=headers) as program:
+        body = {"id": str(uuid4()), "message": user_message("Hi"), "model": "scripted/echo"}
+        assert (await program.post("/api/chat", json=body)).status_code == 200
+        assert (await program.get("/api/conversations")).status_code == 200
+        program.headers[name] = program.headers[name] + "x"
+        assert (await program.get("/api/conversations")).status_code == 401
+
+
 async def test_a_key_chats_and_reads_in_its_users_name(
     user: ChatClient, database: Database
 ) -> None:

@@ -38,6 +38,40 @@ def test_a_post_becomes_a_scope_and_a_body():
     assert json.loads(body)["messages"][0]["parts"][0]["text"] == "Wie geht's, Zürich?"
 
 
+def test_a_post_through_a_rest_api_becomes_the_same():
+    event = recorded("rest_api_post")
+    scope, body = request(event, "the context")
+    assert {key: value for key, value in scope.items() if key not in ("headers", "asgi")} == {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "https",
+        "path": "/api/chat",
+        "raw_path": b"/api/chat",
+        "query_string": b"trace=b+c&tag=x&tag=y",
+        "root_path": "",
+        "client": ("203.0.113.7", 0),
+        "server": ("chat.example.org", 443),
+        "aws.event": event,
+        "aws.context": "the context",
+    }
+    assert dict(scope["headers"])[b"cookie"] == b"tailrace_guest=Z3Vlc3Q.signature; theme=dark"
+    assert body == request(recorded("function_url_post"), None)[1]
+
+
+def test_a_rest_api_tells_nothing_where_there_is_nothing():
+    event = recorded("rest_api_post") | {
+        "path": "/files/caf%C3%A9 menu",
+        "multiValueQueryStringParameters": None,
+        "body": None,
+    }
+    scope, body = request(event, None)
+    assert scope["path"] == "/files/café menu"
+    assert scope["raw_path"] == b"/files/caf%C3%A9%20menu"
+    assert scope["query_string"] == b""
+    assert body == b""
+
+
 def test_path_and_query_keep_what_was_encoded():
     scope, body = request(recorded("function_url_get"), None)
     assert scope["path"] == "/files/café menu"

@@ -3,6 +3,7 @@
  * Called by TanStack Query hooks and the chat session. Streams are the transport's business.
  */
 import type { TextUIPart } from "ai";
+import { withDigest } from "./digest";
 import { ProblemError, problemFrom } from "./problem";
 
 export interface Me {
@@ -198,7 +199,7 @@ export interface Call {
 
 /** Sends a request; an answer that is not ok is thrown as a `ProblemError`. */
 export async function request(path: string, init?: RequestInit): Promise<Response> {
-  const response = await fetch(path, { credentials: "same-origin", ...init });
+  const response = await fetch(path, await withDigest({ credentials: "same-origin", ...init }));
   if (!response.ok) throw await problemFrom(response);
   return response;
 }

@@ -199,9 +199,9 @@ class Settings(BaseSettings):
     budget_usd_per_day: Usd | None = None
     budget_usd_per_month: Usd | None = None
     trusted_proxies: int = Field(default=0, ge=0, le=10)
-    client_address_header: Literal["x-forwarded-for", "cloudfront-viewer-address"] = (
-        "x-forwarded-for"
-    )
+    client_address_header: Literal[
+        "x-forwarded-for", "cloudfront-viewer-address", "x-tailrace-viewer-address"
+    ] = "x-forwarded-for"
     guest_ttl: int = Field(default=30 * 86_400, ge=60)
     guest_limit: int = Field(default=20, ge=0, le=1_000_000)
     guest_address_limit: int = Field(default=60, ge=0, le=1_000_000)

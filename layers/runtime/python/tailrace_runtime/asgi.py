@@ -1,8 +1,10 @@
-"""An ASGI app as a Lambda handler: payload format 2.0 in, HTTP response out, streamed or buffered.
+"""An ASGI app as a Lambda handler: an HTTP event in, HTTP response out, streamed or buffered.
 
-`functions/chat` makes one `StreamingHandler` at import. Our runtime calls `startup` once and
-`stream` for every event; any other runtime calls the object like a function.
+Events are those of function URLs (payload format 2.0) or of REST APIs (1.0). `functions/chat` makes
+one `StreamingHandler` at import. Our runtime calls `startup` once and `stream` for every event; any
+other runtime calls the object like a function.
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlencode
 
 from tailrace_runtime.response import BufferedResponse, Response
 
@@ -135,7 +137,7 @@ class StreamingHandler:
 
 
 def request(event: Any, context: Any) -> tuple[dict[str, Any], bytes]:
-    """Return the ASGI scope and the body of a function URL's event (payload format 2.0).
+    """Return the ASGI scope and the body of an HTTP event.
 
     Raises
     ------
@@ -143,28 +145,58 @@ def request(event: Any, context: Any) -> tuple[dict[str, Any], bytes]:
         When the event is of another kind.
     """
     try:
-        http = event["requestContext"]["http"]
-        path = event["rawPath"]
-        headers = {name.lower(): value for name, value in event["headers"].items()}
+        http = _of_url(event) if "rawPath" in event else _of_rest_api(event)
         body = event.get("body") or ""
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("the event is not an HTTP request in payload format 2.0") from error
-    if event.get("cookies"):
-        headers["cookie"] = "; ".join(event["cookies"])
+        raise ValueError("the event is not an HTTP request in payload format 2.0 or 1.0") from error
+    known = dict(http["headers"])
     scope = {
         "type": "http",
         "asgi": _ASGI,
         "http_version": "1.1",
-        "method": http["method"],
-        "scheme": headers.get("x-forwarded-proto", "https"),
-        "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": event.get("rawQueryString", "").encode(),
+        "scheme": known.get("x-forwarded-proto", "https"),
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": (http["sourceIp"], 0),
-        "server": (headers.get("host", ""), int(headers.get("x-forwarded-port", "443"))),
+        "server": (known.get("host", ""), int(known.get("x-forwarded-port", "443"))),
         "aws.event": event,
         "aws.context": context,
+        **http,
+        "headers": [(name.encode(), value.encode()) for name, value in http["headers"]],
     }
     return scope, base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def _of_url(event: Any) -> dict[str, Any]:
+    """Return what payload format 2.0 tells: headers joined, cookies apart, the query as it was."""
+    http = event["requestContext"]["http"]
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    if event.get("cookies"):
+        headers["cookie"] = "; ".join(event["cookies"])
+    return {
+        "method": http["method"],
+        "path": unquote(event["rawPath"]),
+        "raw_path": event["rawPath"].encode(),
+        "query_string": event.get("rawQueryString", "").encode(),
+        "headers": list(headers.items()),
+        "client": (http["sourceIp"], 0),
+    }
+
+
+def _of_rest_api(event: Any) -> dict[str, Any]:
+    """Return what payload format 1.0 tells: every header and parameter with a list of values."""
+    query = [
+        (name, value)
+        for name, values in (event.get("multiValueQueryStringParameters") or {}).items()
+        for value in values
+    ]
+    return {
+        "method": event["httpMethod"],
+        "path": unquote(event["path"]),
+        "raw_path": quote(unquote(event["path"])).encode(),
+        "query_string": urlencode(query).encode(),
+        "headers": [
+            (name.lower(), value)
+            for name, values in (event["multiValueHeaders"] or {}).items()
+            for value in values
+        ],
+        "client": (event["requestContext"]["identity"]["sourceIp"], 0),
+    }

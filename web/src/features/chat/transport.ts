@@ -4,6 +4,7 @@
  * Made by `session.ts`, one a conversation. Never touches the page's state but through its hooks.
  */
 import { DefaultChatTransport, type UIMessageChunk } from "ai";
+import { withDigest } from "@/lib/digest";
 import { problemFrom } from "@/lib/problem";
 import { type Connection, followStream } from "@/lib/sse";
 import { type ChatMessage, type MessageMetadata, toBranch, withSendableFiles } from "./messages";
@@ -86,7 +87,7 @@ function streamUrl(conversation_id: string, run_id: string | null): string {
 
 function streamingFetch({ conversation_id, onConnection }: TransportHooks): typeof fetch {
   return async (input, init) => {
-    const response = await fetch(input, init);
+    const response = await fetch(input, await withDigest(init));
     if (!response.ok) throw await problemFrom(response);
     if (response.status === 204 || response.body === null) return response;
     const url = streamUrl(conversation_id, response.headers.get("x-tailrace-run-id"));

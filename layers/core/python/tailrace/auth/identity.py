@@ -14,6 +14,10 @@ from tailrace.auth.keys import Scope
 from tailrace.problems import Problem
 from tailrace.services import Services
 
+#: Where a key is told to whatever keeps ``Authorization`` for itself, as a distribution does that
+#: signs its requests to a function URL.
+KEY_HEADER = "x-tailrace-key"
+
 SESSION_COOKIE = "tailrace_session"
 GUEST_COOKIE = "tailrace_guest"
 
@@ -56,7 +60,7 @@ async def identify(services: Services, request: HTTPConnection) -> Caller:
         401 when a key is not valid, 503 when a key or session cannot be checked because the
         database is down.
     """
-    key = _bearer(request)
+    key = bearer(request)
     if key is not None:
         return await _of_key(services, key)
     secret = request.cookies.get(SESSION_COOKIE)
@@ -93,7 +97,17 @@ def require_scope(caller: Caller, scope: Scope) -> None:
 
 def has_bearer(request: HTTPConnection) -> bool:
     """Tell whether the caller is known by a key, so that cookies count for nothing."""
-    return _bearer(request) is not None
+    return bearer(request) is not None
+
+
+def bearer(request: HTTPConnection) -> str | None:
+    """Return the key or token that a program calls with, ``None`` where there is none."""
+    key = request.headers.get(KEY_HEADER)
+    if key is not None:
+        return key.strip()
+    # Other schemes are not for us: a distribution signs its requests in this header as well.
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else None
 
 
 def client_address(request: HTTPConnection) -> str:
@@ -140,9 +154,3 @@ async def _of_key(services: Services, key: str) -> Caller:
     scopes = frozenset(user["scopes"])
     role = "admin" if user["role"] == "admin" and "admin" in scopes else "user"
     return Caller("user", user["id"], user["email"], role, scopes=scopes, key_id=user["key_id"])
-
-
-def _bearer(request: HTTPConnection) -> str | None:
-    # Other schemes are not for us: a distribution signs its requests in this header as well.
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else None
