@@ -18,6 +18,8 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 
 from localstack.embedded.valkey import Valkey
+from tailrace.alerts import store as alerts
+from tailrace.alerts.rules import RuleFields
 from tailrace.auth import guests, keys, sessions
 from tailrace.auth.identity import GUEST_COOKIE, SESSION_COOKIE
 from tailrace.db.pool import connect
@@ -26,6 +28,7 @@ from tailrace.http.site import create_app
 from tailrace.ids import uuid7
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
+from tailrace.telemetry.ingest import ingest
 from tests.support.attachments import announcement
 from tests.support.chat_client import user_message
 from tests.support.serving import serve
@@ -78,10 +81,16 @@ def _owned(scope: keys.Scope, status: int, **more: Any) -> Row:
     return Row(scope, 404, 404, 404, status, 404, 403, status, **more)
 
 
+def _admin(status: int, **more: Any) -> Row:
+    """A row of what only an admin may do, about nothing that has an owner."""
+    return Row("admin", 401, 401, 403, 403, status, 403, status, **more)
+
+
 PASSWORD = "correct horse battery"
 NEW = {"email": "new@example.org", "password": PASSWORD}
 KEY = {"name": "k", "scopes": ["read"]}
 CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
+RULE = {"kind": "error_rate", "threshold": 0.2}
 CONVERSATION = "/api/conversations/{conversation_id}"
 ATTACHMENT = "/api/attachments/{attachment_id}"
 FILE = announcement(b"words", "text/plain")
@@ -128,6 +137,15 @@ TABLE: dict[str, Row] = {
     "POST /api/admin/dead-letters/purge": Row(
         "admin", 401, 401, 403, 403, 200, 403, 200, json={"ids": [1]}
     ),
+    "GET /api/admin/alerts": _admin(200),
+    "POST /api/admin/alerts": _admin(201, json=lambda _: RULE | {"name": str(uuid4())}),
+    "GET /api/admin/alerts/history": _admin(200),
+    "PATCH /api/admin/alerts/{alert_id}": _admin(200, json={"threshold": 0.5}),
+    "DELETE /api/admin/alerts/{alert_id}": _admin(204),
+    "PUT /api/admin/alerts/{alert_id}/silence": _admin(
+        200, json=lambda _: {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    ),
+    "DELETE /api/admin/alerts/{alert_id}/silence": _admin(200),
     "GET /api/usage": Row("read", 200, 200, 200, 200, 200, 403, 200),
     "POST /api/guests/import": Row(
         "write", 401, 401, 200, 200, 200, 403, 200, json={"conversations": []}
@@ -135,6 +153,19 @@ TABLE: dict[str, Row] = {
     "GET /api/models": _everybody(200),
     "GET /api/metrics/overview": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/metrics/calls": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/series": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/breakdown": Row(
+        "metrics", 200, 200, 200, 200, 200, 403, 200, query={"by": "model"}
+    ),
+    "GET /api/metrics/histogram": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/top": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/calls/{call_id}": Row("metrics", 404, 404, 404, 200, 200, 403, 200),
+    "GET /api/metrics/export": Row("metrics", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/metrics/live": Row(
+        "metrics", 200, 200, 200, 200, 200, 403, 200, query={"seconds": "1"}
+    ),
+    # No token is set; with one it is for whoever has it.
+    "GET /metrics": _everybody(404),
     "GET /api/conversations": Row("read", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/search": Row("read", 200, 200, 200, 200, 200, 403, 200, query={"q": "words"}),
     f"GET {CONVERSATION}": _owned("read", 200),
@@ -275,6 +306,12 @@ async def _message(world: World) -> str:
     return world.made["message_id"]
 
 
+async def _call(world: World) -> str:
+    await _conversation(world)
+    await ingest(world.services)
+    return world.made["message_id"]
+
+
 async def _share(world: World) -> str:
     id = world.made.get("conversation_id") or await _conversation(world)
     share = await world.as_owner("POST", f"/api/conversations/{id}/shares", json={})
@@ -322,10 +359,18 @@ async def _letter(world: World) -> str:
     return str(row["id"])
 
 
+async def _alert(world: World) -> str:
+    rule = await alerts.create(
+        world.services.pool, RuleFields(name=str(uuid4()), kind="error_rate", threshold=0.2)
+    )
+    return str(rule["id"])
+
+
 MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "conversation_id": _conversation,
     "message_id": _message,
     "share_id": _share,
+    "call_id": _call,
     "token": _token,
     "attachment_id": _attachment,
     "place": _one,
@@ -333,6 +378,7 @@ MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
     "session_id": _session,
     "key_id": _key,
     "user_id": _user,
+    "alert_id": _alert,
     "letter_id": _letter,
 }
 

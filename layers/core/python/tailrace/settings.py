@@ -6,6 +6,7 @@ allowed; the value itself is never shown, since it may be a secret.
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -20,10 +21,13 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from tailrace.alerts.rules import RuleFields
+from tailrace.alerts.targets import KINDS as ALERT_TARGET_KINDS
 from tailrace.limits.rate import parse as parse_rate
 from tailrace.queue import KINDS as QUEUE_KINDS
 
@@ -31,6 +35,7 @@ from tailrace.queue import KINDS as QUEUE_KINDS
 _ORIGIN = r"^https?://[^\s/?#@]+$"
 # An address, or a name and an address in angle brackets; a line break would begin a header.
 _SENDER = r"^[^\r\n<>@]*<?[^\s<>@]+@[^\s<>@]+>?$"
+_TOPIC = r"sns:arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
 _MAIL_SCHEMES = ("smtp", "smtps", "ses", "file")
 # Seconds; times have an end, in Python as in PostgreSQL.
 _CENTURY = 100 * 366 * 86_400
@@ -131,6 +136,60 @@ class ProviderSettings(BaseModel):
 
 
 _PREFIX = "TAILRACE_"
+
+
+class AlertTargetSettings(BaseModel):
+    """Somebody who is told of alerts.
+
+    Parameters
+    ----------
+    name
+        What the history calls the target.
+    url
+        ``https://…`` of a webhook, which may be a secret itself, or ``sns:`` and a topic's ARN.
+    secret
+        Of a webhook, which checks signatures with it: ``whsec_`` and 24 to 64 bytes in base64.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")
+    url: SecretStr = Field(max_length=2000)
+    secret: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_known_target(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("not a URL") from None
+        if parts.scheme not in ALERT_TARGET_KINDS:
+            raise ValueError("allowed are https:// URLs, and sns: with the ARN of a topic")
+        if parts.scheme == "sns":
+            if not re.fullmatch(_TOPIC, text):
+                raise ValueError("the ARN of a topic is needed after sns:")
+        elif not parts.hostname or not re.fullmatch(r"[\x21-\x7e]+", text):
+            raise ValueError("a host is needed after //, and no spaces or line breaks")
+        return url
+
+    @model_validator(mode="after")
+    def _that_is_signed(self) -> "AlertTargetSettings":
+        is_webhook = self.url.get_secret_value().startswith("http")
+        if not is_webhook:
+            if self.secret is not None:
+                raise ValueError("a topic has no secret")
+            return self
+        text = self.secret.get_secret_value() if self.secret else ""
+        try:
+            key = b64decode(text.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+            raise ValueError("a secret is needed: whsec_ and 24 to 64 bytes in base64")
+        return self
 
 
 class Settings(BaseSettings):
@@ -234,6 +293,8 @@ class Settings(BaseSettings):
         default=None, max_length=500, pattern=r"^https?://[^\s?#@]+$"
     )
     archive_contents: Literal["numbers", "everything"] = "numbers"
+    alerts: tuple[RuleFields, ...] = Field(default=(), max_length=100)
+    alert_targets: tuple[AlertTargetSettings, ...] = Field(default=(), max_length=20)
 
     @classmethod
     def settings_customise_sources(
@@ -271,6 +332,14 @@ class Settings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("every provider needs a name of its own")
         return providers
+
+    @field_validator("alerts", "alert_targets")
+    @classmethod
+    def _called_apart(cls, named: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [each.name for each in named]
+        if len(set(names)) != len(names):
+            raise ValueError("every one needs a name of its own")
+        return named
 
     @field_validator("queue_url")
     @classmethod

@@ -5,10 +5,13 @@ Called by `functions/maintain`, by the scheduler of ``make up`` and by
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tailrace.alerts.deliveries import deliver
+from tailrace.alerts.evaluation import evaluate
 from tailrace.auth import resets
 from tailrace.auth.erasure import forget_late_events
 from tailrace.db import queries
@@ -54,6 +57,8 @@ class MaintainReport(msgspec.Struct):
         Events of deleted accounts that came late and were made nobody's.
     indexed
         Texts that came or went, and whose words misspelt queries are now compared with.
+    alert_changes, alerts_told
+        Alerts that began or ended, and deliveries made.
     swept
         Events moved from the default partition to their day's.
     archived, dropped
@@ -73,6 +78,8 @@ class MaintainReport(msgspec.Struct):
     reset_links: int
     forgotten: int
     indexed: int
+    alert_changes: int
+    alerts_told: int
     swept: int
     archived: list[str]
     dropped: list[str]
@@ -111,6 +118,8 @@ async def maintain(services: "Services", *, deadline: float | None = None) -> Ma
         reset_links=await _send_reset_links(services),
         forgotten=await forget_late_events(services),
         indexed=await refresh_words(services.pool),
+        alert_changes=await evaluate(services, datetime.now(UTC)),
+        alerts_told=await deliver(services, datetime.now(UTC)),
         swept=0,
         archived=[],
         dropped=[],

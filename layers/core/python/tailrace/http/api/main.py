@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tailrace.http import problems
 from tailrace.http.api.routes import (
     account,
+    alerts,
     attachments,
     auth,
     conversations,
@@ -90,6 +91,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         transfer,
         models,
         metrics,
+        alerts,
         prometheus,
         dead_letters,
         health,
