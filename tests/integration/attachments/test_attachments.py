@@ -1,5 +1,6 @@
 """Files over the API: announced, uploaded, looked at, named by messages, seen by models, gone."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -18,6 +19,7 @@ from psycopg import AsyncConnection
 
 from tailrace.attachments import library
 from tailrace.maintenance import maintain
+from tailrace.maintenance.purge import purge_attachments
 from tailrace.services import Services
 from tailrace.settings import ModelSettings, ProviderSettings, Settings
 from tests.integration.conftest import Database, site
@@ -92,6 +94,13 @@ def _seen(model_server: ModelServer, number: int = 0) -> list[dict[str, Any]]:
 def _files(settings: Settings) -> list[Path]:
     folder = Path(urlsplit(settings.attachments_url or "").path)
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def _expire(database: Database) -> None:
+    """Let the time be up of whatever waits to be used."""
+    await database.rows(
+        "UPDATE attachments SET purge_at = now() WHERE purge_at IS NOT NULL RETURNING id"
+    )
 
 
 class TestUpload:
@@ -650,8 +659,38 @@ async def test_files_go_through_a_bucket(
             assert (await stranger.get(saved)).status_code == 404
 
 
-async def _expire(database: Database) -> None:
-    """Let the time be up of whatever waits to be used."""
-    await database.rows(
-        "UPDATE attachments SET purge_at = now() WHERE purge_at IS NOT NULL RETURNING id"
-    )
+async def test_a_message_and_a_purge_at_once_agree_on_the_file(
+    user: ChatClient, services: Services, database: Database
+) -> None:
+    kept = 0
+    for number in range(12):
+        words = await upload(user, f"words {number}".encode(), "text/plain")
+        await _expire(database)
+        body = {"id": str(uuid4()), "message": _message(part_of(words)), "model": "scripted/echo"}
+
+        answer, _ = await asyncio.gather(
+            user.http.post("/api/chat", json=body), purge_attachments(services)
+        )
+
+        content = await user.http.get(words["url"])
+        assert (answer.status_code, content.status_code) in ((200, 200), (422, 404))
+        kept += answer.status_code == 200
+    query = "SELECT count(*) FROM messages WHERE role = 'user'"
+    assert await database.value(query) == kept
+    assert await database.value("SELECT count(*) FROM attachments") == kept
+
+
+async def test_the_same_file_sent_many_times_at_once_is_one(
+    user: ChatClient, database: Database, settings: Settings
+) -> None:
+    picture = _inline(PNG, "image/png")
+
+    ids = await asyncio.gather(*(_chat(user, picture, picture) for _ in range(6)))
+
+    urls = {
+        part["url"] for id in ids for part in (await user.conversation(id))["messages"][0]["parts"]
+    }
+    assert len(urls) == 1
+    assert await database.value("SELECT count(*) FROM attachments") == 1
+    assert await database.value("SELECT count(*) FROM message_attachments") == 6
+    assert len(_files(settings)) == 1
