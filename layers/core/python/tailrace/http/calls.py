@@ -6,10 +6,11 @@ They are streamed, which the api function cannot do: what it answers is held to 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -34,6 +35,8 @@ class _Query(CallFilter, kw_only=True, frozen=True, forbid_unknown_fields=True):
     to: datetime | None = None
     user_id: UUID | None = None
     format: Literal["json", "csv"] = "json"
+    # A reader comes back by itself; on Lambda nothing else would end what it follows.
+    seconds: Annotated[float, Meta(ge=1, le=600)] = 600.0
 
 
 def routes(services: Services) -> list[Route]:
@@ -51,9 +54,9 @@ class _Calls:
 
     async def live(self, request: Request) -> Response:
         """GET /api/metrics/live"""
-        _, owner_id, headers, caller = await self._read(request)
+        query, owner_id, headers, caller = await self._read(request)
         response = StreamingResponse(
-            live(self._services.pool, owner_id),
+            live(self._services.pool, owner_id, query.seconds),
             media_type="text/event-stream",
             headers={
                 **headers,

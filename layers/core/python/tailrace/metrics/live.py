@@ -19,12 +19,10 @@ _OVERLAP = 30.0
 _MOST = 500
 # Whatever stands between may take a silent connection for a dead one.
 _HEARTBEAT = 15.0
-# A reader comes back by itself; on Lambda nothing else would end this.
-_LASTS = 600.0
 
 
-async def live(pool: Pool, owner_id: UUID | None) -> AsyncIterator[bytes]:
-    """Yield an event ``call`` for each call that comes in from now on, for ten minutes.
+async def live(pool: Pool, owner_id: UUID | None, seconds: float) -> AsyncIterator[bytes]:
+    """Yield an event ``call`` for each call that comes in within so many seconds.
 
     Of very many at once the newest 500 of every second are told.
 
@@ -39,7 +37,7 @@ async def live(pool: Pool, owner_id: UUID | None) -> AsyncIterator[bytes]:
         503 when the database cannot be reached.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + _LASTS
+    end = loop.time() + seconds
     seen = {call["id"] for call in await recent_calls(pool, owner_id, _OVERLAP, _MOST)}
     yield b"retry: 2000\n\n: following\n\n"
     silent_since = loop.time()
