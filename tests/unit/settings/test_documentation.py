@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
+from tailrace.alerts.rules import RuleFields
 from tailrace.settings import ProviderSettings, Settings
 
 PAGE = Path("docs/settings.md").read_text()
@@ -15,7 +16,7 @@ ROW = re.compile(r"^\| `(\w+)` \| ([^|]*) \|", re.MULTILINE)
 def test_every_setting_is_documented_with_its_default() -> None:
     rows = dict(ROW.findall(PAGE))
     names = {f"TAILRACE_{name.upper()}": field for name, field in Settings.model_fields.items()}
-    names |= ProviderSettings.model_fields
+    names |= ProviderSettings.model_fields | RuleFields.model_fields
 
     assert set(rows) == set(names)
     for name, field in names.items():
