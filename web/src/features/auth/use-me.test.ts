@@ -120,6 +120,17 @@ describe("coming back from the identity provider", () => {
   });
 });
 
+it("keeps the words of a user whose session has ended, not what was uploaded", async () => {
+  queryClient.setQueryData(keys.me, user);
+  const file = { id: "f", filename: "a.png", mediaType: "image/png", size: 1 };
+  sessionFor("c1").setUnsentDraft({
+    text: "half a sent",
+    attachments: [{ ...file, url: "/api/attachments/f" }],
+  });
+  await arrive(guest);
+  expect(sessionFor(draftId.get()).unsentDraft).toEqual({ text: "half a sent", attachments: [] });
+});
+
 it("shows nothing of a user to the guest who is left", async () => {
   queryClient.setQueryData(keys.me, user);
   queryClient.setQueryData(keys.conversation("c1"), { title: "secret" });

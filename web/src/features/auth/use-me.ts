@@ -89,7 +89,11 @@ function restore(draft: UnsentDraft, me: Me, held_before: Set<string>): void {
   const { conversation_id: id } = draft;
   const is_held = heldHere().has(id);
   const is_here = me.kind === "user" ? held_before.has(id) && !is_held : is_held;
-  sessionFor(is_here ? id : draftId.get()).setUnsentDraft(draft);
+  // What was uploaded is the user's alone, who is one no more.
+  const attachments = draft.attachments.filter(
+    ({ url }) => me.kind === "user" || url?.startsWith("data:"),
+  );
+  sessionFor(is_here ? id : draftId.get()).setUnsentDraft({ ...draft, attachments });
 }
 
 export function useSignIn(mode: "login" | "register") {
