@@ -82,6 +82,25 @@ async def test_an_edit_stands_beside_what_was_said(chat: ChatPage) -> None:
     await expect(chat.questions.first).to_contain_text("second version")
 
 
+async def test_an_edit_keeps_the_files(chat: ChatPage) -> None:
+    await chat.register("files@example.org")
+    await chat.attach({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"a note"})
+    await expect(chat.attached).to_have_count(1)
+    await _say(chat, "What is this?", 1)
+
+    await _edit(chat, chat.questions.first, "And this?")
+
+    await expect(await chat.ends("complete")).to_contain_text("And this?")
+    await expect(_versions(chat.questions.first)).to_contain_text("2/2")
+    file = chat.questions.first.get_by_role("link", name="Download notes.txt")
+    await expect(file).to_be_visible()
+    await chat.page.reload()
+    await expect(file).to_be_visible()
+    await _do(chat.questions.first, "Previous version")
+    await expect(chat.questions.first).to_contain_text("What is this?")
+    await expect(file).to_be_visible()
+
+
 async def test_an_edit_is_left_by_escape(chat: ChatPage) -> None:
     await _say(chat, "as it was", 1)
     await _do(chat.questions.first, "Edit message")

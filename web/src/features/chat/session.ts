@@ -246,8 +246,9 @@ export class Session {
 
   /** What is written and not sent, to go on with in another session. */
   get unsentDraft(): Draft {
-    const { draft, attachments } = this.state.get();
-    return { text: draft, attachments };
+    const { draft, edit, attachments } = this.state.get();
+    const refused = this.unsent_edit !== null && edit !== null ? edit.text : "";
+    return { text: [refused, draft].filter(Boolean).join("\n\n"), attachments };
   }
 
   setUnsentDraft({ text, attachments }: Draft): void {
@@ -342,8 +343,9 @@ export class Session {
     }
   }
 
-  /** Deletes a message and everything below it. Throws what the server says against it. */
+  /** Deletes a message and everything below it. Throws what there is to say against it. */
   async remove(id: string): Promise<void> {
+    if (this.busy) throw new Error("An answer is under way. Stop it first.");
     if (this.hooks.isGuest()) {
       const index = this.chat.messages.findIndex((message) => message.id === id);
       this.turn += 1;
@@ -528,7 +530,7 @@ export class Session {
   private onStart(metadata: MessageMetadata): void {
     this.update({ started: true });
     // The chat adds the started answer after this hook: leave the current task first.
-    setTimeout(() => this.persist());
+    setTimeout(() => this.busy && this.persist());
     this.hooks.onStarted(this.id);
     if (this.state.get().stopping) {
       void api.stop(this.id, metadata.run_id).catch(() => this.update({ stopping: false }));

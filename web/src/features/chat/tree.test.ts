@@ -136,6 +136,18 @@ describe("editing", () => {
     expect(texts(session).at(-1)).toBe("Two again.");
   });
 
+  it("takes a refused edit along to where the person signs in", async () => {
+    const { session } = open(null, { isGuest: () => true });
+    serve(whole("One."), problemResponse(429, "Sign in to go on."));
+    await session.send("one");
+    session.startEdit(session.chat.messages[0]?.id ?? "");
+    expect(session.unsentDraft.text).toBe("");
+    session.setEdit("uno");
+    await session.sendEdit();
+    session.setDraft("and due");
+    expect(session.unsentDraft.text).toBe("uno\n\nand due");
+  });
+
   it("replaces what a guest's browser holds", async () => {
     const { session } = open(null, { isGuest: () => true });
     serve(whole("One.", "a1"), whole("Two.", "a2"), whole("Uno.", "a3"));
@@ -205,6 +217,18 @@ describe("switching and deleting", () => {
     await session.remove("a1");
     expect(sent[0]).toMatchObject({ method: "DELETE", url: "/api/conversations/c1/messages/a1" });
     expect(texts(session)).toEqual(["one", "Other."]);
+  });
+
+  it("deletes nothing under an answer that has begun meanwhile", async () => {
+    const { session } = open(branchOf(BRANCH));
+    let end = () => {};
+    const sent = serve(() => new Promise((resolve) => (end = () => resolve(whole("Three.")))));
+    const sending = session.send("three");
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await expect(session.remove("a1")).rejects.toThrow("Stop it first.");
+    end();
+    await sending;
+    expect(texts(session).at(-1)).toBe("Three.");
   });
 
   it("says why nothing was deleted", async () => {
