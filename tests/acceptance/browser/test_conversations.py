@@ -1,6 +1,7 @@
 """Conversations in the browser: arranged, searched, shared, taken out and in again."""
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Sequence
@@ -8,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Download, Locator, Page, Route, expect
+from playwright.async_api import Download, FilePayload, Locator, Page, Route, expect
 
 from tests.acceptance.browser.chat_page import ChatPage
+
+_NOTES = FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"Of wheels.")
+# Six by six pixels.
+_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAYAAAAGCAIAAABvrngfAAAAEUlEQVR4nGNwOLABDTHQVggAeDU8wcqaKCkAAAAA"
+    "SUVORK5CYII="
+)
+_PICTURE = FilePayload(name="wheel.png", mimeType="image/png", buffer=_PNG)
 
 
 class Sidebar:
@@ -125,6 +134,7 @@ async def test_conversations_are_arranged(chat: ChatPage) -> None:
 
     await sidebar.choose("Windmills", "Archive")
     await expect(sidebar.links).to_have_count(2)
+    await expect(sidebar.navigation.locator("a:focus")).to_have_count(1)
     await sidebar.show("Archived")
     await expect(sidebar.links).to_have_text(["Windmills"])
     await sidebar.choose("Windmills", "Unarchive")
@@ -276,7 +286,7 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     page, sidebar = chat.page, Sidebar(chat.page)
     await chat.register("share@example.com")
     await chat.choose("reasoning")
-    await chat.attach({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Of wheels."})
+    await chat.attach(_NOTES, _PICTURE)
     await chat.composer.fill("What is **the** answer?")
     await page.get_by_role("button", name="Send", exact=True).click()
     await chat.ends("complete")
@@ -303,6 +313,9 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     await answer.get_by_role("button", name="Thoughts").click()
     await expect(answer).to_contain_text("The question is short")
     await expect(second_page.get_by_role("navigation", name="Conversations")).to_have_count(0)
+    await expect(second_page.get_by_role("img", name="wheel.png")).to_have_js_property(
+        "naturalWidth", 6
+    )
     async with second_page.expect_download() as download:
         await second_page.get_by_role("link", name="Download notes.txt").click()
     assert await _content(await download.value) == b"Of wheels."

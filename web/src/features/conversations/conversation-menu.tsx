@@ -29,10 +29,17 @@ interface ConversationMenuProps {
   item: ConversationItem;
   onRename: () => void;
   onDelete: () => void;
+  /** What takes the focus when the conversation leaves the list. */
+  next: () => HTMLElement | undefined;
 }
 
-export function ConversationMenu({ item, onRename, onDelete }: ConversationMenuProps) {
-  const renames = useRef(false);
+export function ConversationMenu({ item, onRename, onDelete, next }: ConversationMenuProps) {
+  const goOn = useRef<(() => void) | null>(null);
+  const leave = () => {
+    // Looked for now: this row may be gone before its menu is.
+    const heir = next();
+    goOn.current = () => heir?.focus();
+  };
   const PinToggle = item.pinned ? PinOffIcon : PinIcon;
   const ArchiveToggle = item.archived ? ArchiveRestoreIcon : ArchiveIcon;
   return (
@@ -50,15 +57,16 @@ export function ConversationMenu({ item, onRename, onDelete }: ConversationMenuP
       <DropdownMenuContent
         align="start"
         onCloseAutoFocus={(event) => {
-          // The focus is the title's now.
-          if (renames.current) event.preventDefault();
-          renames.current = false;
+          // The focus goes back to the button, unless that is about to go.
+          if (goOn.current === null) return;
+          event.preventDefault();
+          goOn.current();
+          goOn.current = null;
         }}
       >
         <DropdownMenuItem
           onSelect={() => {
-            renames.current = true;
-            onRename();
+            goOn.current = onRename;
           }}
         >
           <PencilIcon />
@@ -96,11 +104,22 @@ export function ConversationMenu({ item, onRename, onDelete }: ConversationMenuP
           </a>
         </DropdownMenuItem>
         <DropdownMenuSeparator />
-        <DropdownMenuItem onSelect={() => archive(item, !item.archived)}>
+        <DropdownMenuItem
+          onSelect={() => {
+            leave();
+            archive(item, !item.archived);
+          }}
+        >
           <ArchiveToggle />
           {item.archived ? "Unarchive" : "Archive"}
         </DropdownMenuItem>
-        <DropdownMenuItem className="text-destructive" onSelect={onDelete}>
+        <DropdownMenuItem
+          className="text-destructive"
+          onSelect={() => {
+            leave();
+            onDelete();
+          }}
+        >
           <Trash2Icon className="text-destructive" />
           Delete
         </DropdownMenuItem>

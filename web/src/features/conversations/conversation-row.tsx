@@ -18,7 +18,6 @@ export function ConversationLink({ item, className = "" }: { item: Shown; classN
     <Link
       to="/c/$conversationId"
       params={{ conversationId: item.id }}
-      data-conversation={item.id}
       className={`flex items-center gap-2 rounded-md px-3 py-1.5 text-sm text-foreground/80 outline-none hover:bg-accent/60 hover:text-foreground focus-visible:ring-2 focus-visible:ring-ring ${className}`}
       activeProps={{ className: "bg-accent text-foreground", "aria-current": "page" }}
     >
@@ -44,6 +43,14 @@ function Tags({ tags }: Pick<Shown, "tags">) {
       {tags.map((tag) => `#${tag}`).join(" ")}
     </span>
   );
+}
+
+/** The link below a row, or else the one above it. */
+function neighbourOf(row: HTMLElement | null): HTMLElement | undefined {
+  if (row === null) return undefined;
+  const rows = [...(row.closest("nav")?.querySelectorAll<HTMLElement>("li") ?? [])];
+  const at = rows.indexOf(row);
+  return (rows[at + 1] ?? rows[at - 1])?.querySelector("a") ?? undefined;
 }
 
 export function ConversationRow({ item }: { item: ConversationItem }) {
@@ -80,7 +87,12 @@ export function ConversationRow({ item }: { item: ConversationItem }) {
       ) : (
         <>
           <ConversationLink item={item} className="pr-9" />
-          <ConversationMenu item={item} onRename={() => setRenaming(true)} onDelete={onDelete} />
+          <ConversationMenu
+            item={item}
+            onRename={() => setRenaming(true)}
+            onDelete={onDelete}
+            next={() => neighbourOf(row.current)}
+          />
         </>
       )}
     </li>

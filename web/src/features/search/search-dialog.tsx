@@ -9,6 +9,7 @@ import { LoadMore } from "@/components/load-more";
 import { Dialog, DialogContent, DialogDescription, DialogTitle } from "@/components/ui/dialog";
 import { Select } from "@/components/ui/select";
 import { FormProblem } from "@/features/auth/form";
+import { messageElementId } from "@/features/chat/message";
 import { useModels } from "@/features/chat/models";
 import { closeOverlay } from "@/features/conversations/overlay-state";
 import { useKnownTags } from "@/features/conversations/use-known-tags";
@@ -54,7 +55,7 @@ export function SearchDialog() {
     void navigate({
       to: "/c/$conversationId",
       params: { conversationId: conversation_id },
-      hash: message_id === null ? undefined : `m-${message_id}`,
+      hash: message_id === null ? undefined : messageElementId(message_id),
     });
   };
 
