@@ -2,7 +2,8 @@
 import { lazy, Suspense, useEffect } from "react";
 import { useMe } from "@/features/auth/use-me";
 import { useStore } from "@/lib/store";
-import { overlay } from "./overlay-state";
+import { toasts } from "@/lib/toasts";
+import { closeOverlay, overlay } from "./overlay-state";
 
 const SearchDialog = lazy(async () => ({
   default: (await import("@/features/search/search-dialog")).SearchDialog,
@@ -16,6 +17,14 @@ export function ConversationOverlays() {
   const open = useStore(overlay);
   const me = useMe();
   const is_user = me.data?.kind === "user";
+  const owner_id = me.data?.id;
+
+  // What one owner was offered to undo, or looks at, is nothing to the next.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the owner is another one.
+  useEffect(() => {
+    toasts.set([]);
+    closeOverlay();
+  }, [owner_id]);
 
   useEffect(() => {
     if (!is_user) return;
