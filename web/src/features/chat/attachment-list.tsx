@@ -84,7 +84,7 @@ function Preview({
         <progress
           aria-label={`Uploading ${filename}`}
           value={progress}
-          className="h-1 w-full accent-primary"
+          className="h-1 w-full overflow-hidden rounded-full bg-muted [&::-moz-progress-bar]:bg-primary [&::-webkit-progress-bar]:bg-muted [&::-webkit-progress-value]:bg-primary"
         />
       </span>
     );

@@ -89,6 +89,14 @@ describe("upload", () => {
     expect(Request.all).toEqual([]);
   });
 
+  it("goes on where another tab was faster with the same bytes", async () => {
+    const { hooks } = start(begun(), stored());
+    const done = upload(prepared("hello"), hooks);
+    await vi.waitFor(() => expect(Request.all).toHaveLength(1));
+    Request.all[0]?.end(409);
+    expect(await done).toMatchObject({ url: URL });
+  });
+
   it("says of a picture what it is, whatever its name says", async () => {
     const { sent, hooks } = start(problemResponse(422, "No."));
     const jpeg = prepared("", "a.png", "image/png");

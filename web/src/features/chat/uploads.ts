@@ -69,8 +69,12 @@ function send(
     const abort = () => request.abort();
     signal.addEventListener("abort", abort);
     request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
-    request.onload = () =>
-      request.status < 300 ? resolve() : reject(new ProblemError({ status: request.status }));
+    request.onload = () => {
+      const { status } = request;
+      // 409: another tab was faster with the same bytes.
+      if (status < 300 || status === 409) resolve();
+      else reject(new ProblemError({ status }));
+    };
     request.onerror = () => reject(new TypeError("The connection was lost."));
     request.onabort = () => reject(new DOMException("Given up.", "AbortError"));
     request.onloadend = () => signal.removeEventListener("abort", abort);
