@@ -403,15 +403,13 @@ class TestTime:
         services.settings = services.settings.model_copy(update={"ingest_linger": 30.0})
         ingestion = asyncio.create_task(ingest(services))
         await asyncio.sleep(0.3)
-        early = asyncio.get_running_loop().time()
-        for _ in range(3):
+        for round in range(1, 4):
             await publish_all(services.queue, make_events(2))
-            count = "SELECT count(*) FROM inference_log"
-            expected = await value(services, count) + 2
             async with asyncio.timeout(10):
-                while await value(services, count) < expected:
+                while True:
+                    if len(await _ids(services)) == 2 * round:
+                        break
                     await asyncio.sleep(0.02)
-        assert asyncio.get_running_loop().time() - early < 10
         assert not ingestion.done()
         ingestion.cancel()
 

@@ -49,7 +49,8 @@ return redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[3])
 # An entry someone else wrote may have no payload; ingestion makes a dead letter of it.
 _PAYLOAD_OF = """
 local function payload_of(fields, name)
-  for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
+  if fields[1] == name then return fields[2] end
+  for i = 3, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
   return ''
 end
 """
@@ -58,18 +59,20 @@ end
 _READ = (
     _PAYLOAD_OF
     + """
-local found, size = {}, 0
-local limit, most = tonumber(ARGV[4]), tonumber(ARGV[5])
-while #found < 2 * limit and size < most do
-  local count = math.min(limit - #found / 2, 20)
+local found, n, size = {}, 0, 0
+local name, limit, most = ARGV[3], 2 * tonumber(ARGV[4]), tonumber(ARGV[5])
+while n < limit and size < most do
+  local count = math.min((limit - n) / 2, 40)
   local streams = redis.call(
     'XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', count, 'STREAMS', KEYS[1], '>')
   if not streams then break end
   local entries = streams[1][2]
-  for _, entry in ipairs(entries) do
-    local payload = payload_of(entry[2], ARGV[3])
-    found[#found + 1] = entry[1]
-    found[#found + 1] = payload
+  for i = 1, #entries do
+    local entry = entries[i]
+    local payload = payload_of(entry[2], name)
+    found[n + 1] = entry[1]
+    found[n + 2] = payload
+    n = n + 2
     size = size + #payload
   end
   if #entries < count then break end
