@@ -303,6 +303,26 @@ async def test_a_session_is_ended_from_another_browser(
     await expect(_account_button(page)).to_contain_text("Guest")
 
 
+async def test_other_tabs_follow_who_comes_and_goes(chat: ChatPage) -> None:
+    email = "tabs@example.com"
+    async with chat.page.expect_popup() as tab:
+        await chat.page.evaluate("window.open('/')")
+    other = ChatPage(await tab.value)
+    await expect(other.composer).to_be_visible()
+    await other.send("said in the other tab")
+    await other.ends("complete")
+    await expect(other.page).to_have_url(re.compile("/c/"))
+
+    await chat.register(email)
+    await expect(_account_button(other.page)).to_contain_text(email)
+    await expect(other.questions).to_have_text(["said in the other tab"])
+    await expect(other.link()).to_be_visible()
+
+    await _sign_out(chat.page)
+    await expect(_account_button(other.page)).to_contain_text("Guest")
+    await expect(other.questions).to_have_count(0)
+
+
 async def test_a_password_is_changed(chat: ChatPage, console_errors: list[str]) -> None:
     page, email = chat.page, "changing@example.com"
     await chat.register(email)

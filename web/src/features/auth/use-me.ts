@@ -15,7 +15,9 @@ import {
   unsentDraft,
 } from "@/features/chat/sessions";
 import { api, type Credentials, type Me } from "@/lib/api";
+import { newId } from "@/lib/ids";
 import { keys, queryClient } from "@/lib/query-client";
+import { remember } from "@/lib/remember";
 import { importGuestConversations, importState } from "./guest-import";
 import { takeKeptDraft } from "./kept-draft";
 
@@ -31,6 +33,13 @@ const meQuery = queryOptions({
 export function useMe() {
   return useQuery(meQuery);
 }
+
+/** Changes with whoever comes or goes in one tab, for the other tabs to look who is here. */
+const OWNER = "tailrace.owner";
+
+window.addEventListener("storage", ({ key }) => {
+  if (key === OWNER) void queryClient.invalidateQueries({ queryKey: keys.me });
+});
 
 let arriving: { owner: string; welcomed: Promise<Me> } | null = null;
 
@@ -64,6 +73,7 @@ async function welcome(me: Me, known: Me | undefined): Promise<Me> {
   // What was loaded for one owner is never shown to the next.
   queryClient.setQueryData(keys.me, me);
   if (known !== undefined) {
+    remember(OWNER, newId());
     void queryClient.resetQueries({
       predicate: ({ queryKey }) => queryKey[0] !== keys.me[0] && queryKey[0] !== keys.models[0],
     });
