@@ -32,10 +32,12 @@ class ChatPage:
         await expect(search).to_be_hidden()
 
     async def attach(self, *files: FilePayload) -> None:
-        """Choose files in the dialog behind the attach button."""
+        """Choose files in the dialog behind the attach button, and wait until they are uploaded."""
         async with self.page.expect_file_chooser() as dialog:
             await self.page.get_by_role("button", name="Attach files").click()
         await (await dialog.value).set_files(files)
+        uploading = self.page.get_by_role("progressbar", name="Uploading")
+        await expect(uploading).to_have_count(0)
 
     async def send(self, text: str) -> None:
         """Write a message and press Enter."""

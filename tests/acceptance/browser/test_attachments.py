@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from tests.acceptance.browser.chat_page import ChatPage
+from tests.support.pdfs import make_pdf
 
 # Ten by ten pixels.
 _PNG = base64.b64decode(
@@ -63,6 +64,34 @@ async def test_a_picture_goes_with_a_message(chat: ChatPage, who: str) -> None:
     await chat.send("And now?")
     await expect(chat.answers).to_have_count(2)
     await expect(await chat.ends("complete")).to_contain_text("And now?")
+
+
+async def test_a_document_is_uploaded_and_read_by_a_model_that_reads_none(chat: ChatPage) -> None:
+    await chat.register("document@example.com")
+    await chat.choose("text")
+    report = FilePayload(
+        name="weir.pdf", mimeType="application/pdf", buffer=make_pdf("The weir is closed.")
+    )
+    await chat.attach(report, _NOTES)
+    await expect(chat.attached).to_have_count(2)
+
+    await chat.send("Read it.")
+    await expect(await chat.ends("complete")).to_contain_text("The weir is closed.")
+    await chat.page.reload()
+    saved = chat.questions.get_by_role("link", name="Download weir.pdf")
+    await expect(saved).to_have_attribute("href", re.compile("^/api/attachments/"))
+    async with chat.page.expect_download() as download:
+        await saved.click()
+    assert (await download.value).suggested_filename == "weir.pdf"
+
+    # What was uploaded once is not sent again.
+    sent: list[str] = []
+    chat.page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    await chat.attach(report)
+    await expect(chat.attached.get_by_text("weir.pdf")).to_be_visible()
+    await chat.send("And again?")
+    await expect(chat.answers).to_have_count(2)
+    assert [line for line in sent if line.endswith("/upload")] == []
 
 
 async def test_pictures_are_dropped_and_pasted(chat: ChatPage) -> None:
