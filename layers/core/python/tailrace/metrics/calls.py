@@ -13,7 +13,7 @@ from tailrace.db import queries
 from tailrace.db.pool import Pool, connect
 from tailrace.metrics.money import usd
 from tailrace.metrics.reading import reading
-from tailrace.metrics.spans import Span
+from tailrace.metrics.spans import MINUTE, Span, floor
 from tailrace.metrics.summary import Selection
 from tailrace.problems import not_found
 from tailrace.telemetry.event import Kind, Status
@@ -137,23 +137,29 @@ async def top(
     Problem
         422 when it takes too long, 503 when the database cannot be reached.
     """
-    terms = selection.terms | {
-        "by": by,
-        "limit": limit,
-        "start": span.start,
-        "end": span.end,
-        "starts": [span.start],
-        "ends": [span.end],
-    }
+    terms = selection.terms | {"by": by, "start": span.start, "end": span.end}
     async with reading(pool) as connection:
+        ranges = [span]
         if selection.owner_id is None:
-            # The first so many calls began in no more minutes than that: in those of the greatest
-            # maxima, which the rollups know.
-            terms["tier"] = "minute" if selection.narrows else "minute_total"
-            cursor = await connection.execute(_sql["greatest_minutes"], terms, prepare=False)
-            starts = [row["starts_at"] for row in await cursor.fetchall()]
-            terms["starts"] = starts
-            terms["ends"] = [start + timedelta(minutes=1) for start in starts]
+            # The first so many calls began in no more hours than that, and in no more minutes: in
+            # those of the greatest maxima, which the rollups know. The hours at both ends may owe
+            # theirs to calls outside of the span.
+            for tier, width, more in (("hour", timedelta(hours=1), 2), ("minute", MINUTE, 0)):
+                cursor = await connection.execute(
+                    _sql["greatest"],
+                    terms
+                    | _bounds(ranges, width)
+                    | {
+                        "tier": tier if selection.narrows else f"{tier}_total",
+                        "limit": limit + more,
+                    },
+                    prepare=False,
+                )
+                starts = [row["starts_at"] for row in await cursor.fetchall()]
+                ranges = [
+                    Span(max(start, span.start), min(start + width, span.end)) for start in starts
+                ]
+        terms |= _bounds(ranges, MINUTE) | {"limit": limit}
         cursor = await connection.execute(_sql["top"], terms, prepare=False)
         items = [told(row) for row in await cursor.fetchall()]
     return {"from": span.start, "to": span.end, "by": by, "items": items}
@@ -209,6 +215,14 @@ async def recent_calls(
         )
         rows = await cursor.fetchall()
     return [told(row) for row in reversed(rows)]
+
+
+def _bounds(ranges: list[Span], width: timedelta) -> dict[str, Any]:
+    """Return the parameters that name ranges, each from the start of what it begins in."""
+    return {
+        "starts": [floor(each.start, width) for each in ranges],
+        "ends": [each.end for each in ranges],
+    }
 
 
 def told(row: dict[str, Any]) -> dict[str, Any]:

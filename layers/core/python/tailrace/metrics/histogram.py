@@ -30,11 +30,6 @@ class Bucket:
     upper: float
     count: int
 
-    @property
-    def middle(self) -> float:
-        """The value that stands for all of them, within 1 % of each."""
-        return 2 * self.lower * self.upper / (self.lower + self.upper) if self.upper else 0.0
-
 
 class Histogram:
     """Counts by bucket, the smallest values first.
@@ -133,17 +128,25 @@ class Histogram:
         total = len(self)
         if not total:
             return None
-        buckets = list(self)
-        ends = list(accumulate(bucket.count for bucket in buckets))
+        ends = list(accumulate(self._counts, initial=self.zeros))
+
+        def at(rank: int) -> float:
+            number = bisect_right(ends, rank)
+            return _middle(self._first + number - 1) if number else 0.0
+
         found = []
         for fraction in fractions:
             position = fraction * (total - 1)
-            low, high = (
-                buckets[bisect_right(ends, rank)].middle
-                for rank in (math.floor(position), math.ceil(position))
-            )
+            low, high = at(math.floor(position)), at(math.ceil(position))
             found.append(low + (high - low) * (position - math.floor(position)))
         return found
+
+
+def _middle(number: int) -> float:
+    """Return the value that stands for all of a bucket, within 1 % of each."""
+    upper = _BASE ** (number - _OFFSET)
+    # Of a and b it is 2ab / (a + b), from which both are equally far off.
+    return 2 * upper / (_BASE + 1)
 
 
 def _shorts(wire: bytes) -> array:

@@ -132,7 +132,8 @@ def _histogram(
     counts = [0] * len(bounds)
     for bucket in Histogram.read(None, row[f"{column}_histogram"], count):
         for number, bound in enumerate(bounds):
-            if bucket.middle <= bound:
+            # A bucket that reaches beyond a bound is counted below it if most of it is.
+            if bucket.lower * 1.01 <= bound:
                 counts[number] += bucket.count
                 break
     below = 0

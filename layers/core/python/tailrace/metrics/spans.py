@@ -61,7 +61,7 @@ class Span(NamedTuple):
             raise invalid("from", "Must be before to.")
         if end - start > LONGEST:
             raise invalid("from", f"A span of at most {LONGEST.days} days can be read.")
-        return cls(_floor(start, MINUTE), _ceil(end, MINUTE))
+        return cls(floor(start, MINUTE), _ceil(end, MINUTE))
 
     @property
     def previous(self) -> "Span":
@@ -92,7 +92,7 @@ def _split(start: datetime, end: datetime, level: int) -> Iterator[tuple[str, da
     if start >= end:
         return
     tier, width = _TIERS[level]
-    first, last = _ceil(start, width), _floor(end, width)
+    first, last = _ceil(start, width), floor(end, width)
     if first < last:
         yield tier, first, last
         if level < len(_TIERS) - 1:
@@ -167,7 +167,7 @@ def _edges_from(start: datetime, width: int | None, zone: ZoneInfo) -> Iterator[
         # Clocks are ahead of UTC by quarters of an hour, which must not shift a bucket of ours.
         ahead = local.utcoffset() or timedelta()
         step = timedelta(seconds=width)
-        edge = _floor(start + ahead, step) - ahead
+        edge = floor(start + ahead, step) - ahead
         while True:
             yield edge.replace(second=0, microsecond=0)
             edge += step
@@ -208,7 +208,8 @@ def zone_of(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _floor(moment: datetime, width: timedelta) -> datetime:
+def floor(moment: datetime, width: timedelta) -> datetime:
+    """Return the last of the moments, so far apart, that is not after this one."""
     return _EPOCH + (moment - _EPOCH) // width * width
 
 

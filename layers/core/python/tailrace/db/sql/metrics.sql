@@ -1,6 +1,9 @@
 -- name: begin_reading
--- All statements see one moment, and none keeps its reader waiting for ever.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s'
+-- All statements see one moment, and none keeps its reader waiting for ever. What takes some
+-- milliseconds is not worth starting workers for.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout = '20s';
+SET LOCAL max_parallel_workers_per_gather = 0
 
 -- name: calls
 -- A page of the calls of a span of time, the newest first.
@@ -29,19 +32,24 @@ WHERE started_at >= %(start)s AND started_at < %(end)s
 ORDER BY started_at DESC, id DESC
 LIMIT %(limit)s
 
--- name: greatest_minutes
--- The minutes in which the slowest or costliest calls began.
+-- name: greatest
+-- The minutes or hours of some spans of time in which the slowest or costliest calls began.
 SELECT starts_at
-FROM rollups
-WHERE tier = %(tier)s AND owner_id = '00000000-0000-0000-0000-000000000000'
-  AND starts_at >= %(start)s AND starts_at < %(end)s
-  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
-  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND CASE %(by)s WHEN 'duration' THEN duration_count ELSE cost_usd_count END > 0
+FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS ranges (first, last)
+CROSS JOIN LATERAL (
+    SELECT starts_at, CASE %(by)s WHEN 'duration' THEN duration_max ELSE cost_usd_max END AS greatest
+    FROM rollups
+    WHERE tier = %(tier)s AND owner_id = '00000000-0000-0000-0000-000000000000'
+      AND starts_at >= first AND starts_at < last
+      AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+      AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+    OFFSET 0
+) AS rollups
+WHERE greatest IS NOT NULL
 GROUP BY starts_at
-ORDER BY max(CASE %(by)s WHEN 'duration' THEN duration_max ELSE cost_usd_max END) DESC
+ORDER BY max(greatest) DESC
 LIMIT %(limit)s
 
 -- name: top
@@ -55,7 +63,9 @@ SELECT
     coalesce(metadata -> 'failed_attempts', '[]') AS failed_attempts,
     coalesce((metadata ->> 'omitted_messages')::integer, 0) AS omitted_messages
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS ranges (first, last)
-JOIN inference_log ON started_at >= first AND started_at < last
+CROSS JOIN LATERAL (
+    SELECT * FROM inference_log WHERE started_at >= first AND started_at < last OFFSET 0
+) AS calls
 WHERE started_at >= %(start)s AND started_at < %(end)s
   AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
   AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)

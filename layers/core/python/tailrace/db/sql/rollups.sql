@@ -51,14 +51,18 @@ SELECT
         AS cost_usd_histogram
 FROM unnest(%(buckets)s::integer[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     AS segments (bucket, first, last)
-JOIN rollups ON starts_at >= first AND starts_at < last
-WHERE tier = %(tier)s
-  AND (%(every_owner)s OR owner_id = coalesce(
-      %(owner_id)s::uuid, '00000000-0000-0000-0000-000000000000'))
-  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
-  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
+CROSS JOIN LATERAL (
+    SELECT * FROM rollups
+    WHERE tier = %(tier)s AND starts_at >= first AND starts_at < last
+      AND (%(every_owner)s OR owner_id = coalesce(
+          %(owner_id)s::uuid, '00000000-0000-0000-0000-000000000000'))
+      AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+      AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+    -- A segment at a time, by the index: joined freely, a tier would be read from end to end.
+    OFFSET 0
+) AS rollups
 GROUP BY 1, 2, 3, 4, 5, 6
 
 -- name: summary_of_log
@@ -106,48 +110,57 @@ SELECT
         AS cost_usd_buckets,
     NULL::bytea AS cost_usd_histogram
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS ranges (first, last)
-JOIN (
-    SELECT *, CASE WHEN status <> 'interrupted' THEN duration END AS measured FROM inference_log
-    WHERE started_at >= %(start)s AND started_at < %(end)s
-) AS calls ON started_at >= first AND started_at < last
-WHERE (CASE WHEN %(every_owner)s THEN owner_id IS NOT NULL AND kind <> 'guest'
-            ELSE owner_id = %(owner_id)s END)
-  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
-  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
+CROSS JOIN LATERAL (
+    SELECT *, CASE WHEN status <> 'interrupted' THEN duration END AS measured
+    FROM inference_log
+    WHERE started_at >= first AND started_at < last
+      AND started_at >= %(start)s AND started_at < %(end)s
+      AND (CASE WHEN %(every_owner)s THEN owner_id IS NOT NULL AND kind <> 'guest'
+                ELSE owner_id = %(owner_id)s END)
+      AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+      AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+    OFFSET 0
+) AS calls
 GROUP BY 1, 2, 3, 4, 5, 6
 
 -- name: reasons
 -- How often each reason was given, by the rollups of one tier.
 SELECT reason, sum(requests)::bigint AS requests
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS segments (first, last)
-JOIN rollup_reasons ON starts_at >= first AND starts_at < last
-WHERE tier = %(tier)s AND reason_of = %(reason_of)s
-  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
-  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
+CROSS JOIN LATERAL (
+    SELECT * FROM rollup_reasons
+    WHERE tier = %(tier)s AND starts_at >= first AND starts_at < last AND reason_of = %(reason_of)s
+      AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+      AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+    OFFSET 0
+) AS rollup_reasons
 GROUP BY reason
 
 -- name: reasons_of_log
 -- The same from the calls themselves.
 SELECT reason, count(*) AS requests
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS ranges (first, last)
-JOIN (
-    SELECT * FROM inference_log WHERE started_at >= %(start)s AND started_at < %(end)s
-) AS calls ON started_at >= first AND started_at < last
+CROSS JOIN LATERAL (
+    SELECT finish_reasons, error_type FROM inference_log
+    WHERE started_at >= first AND started_at < last
+      AND started_at >= %(start)s AND started_at < %(end)s
+      AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+      AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
+      AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+    OFFSET 0
+) AS calls
 CROSS JOIN LATERAL (
     SELECT DISTINCT left(given, 64) AS reason FROM unnest(finish_reasons) AS given
     WHERE %(reason_of)s = 'finish_reason'
     UNION ALL
     SELECT left(error_type, 64) WHERE error_type IS NOT NULL AND %(reason_of)s = 'error_type'
 ) AS reasons
-WHERE (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
-  AND (%(provider_name)s::text IS NULL OR provider_name = %(provider_name)s)
-  AND (%(request_model)s::text IS NULL OR request_model = %(request_model)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
 GROUP BY reason
 
 -- name: find_days
