@@ -282,6 +282,47 @@ async def test_ingest_fails_loudly_without_a_database(deploy):
             await ingest.api.invoke(recorded("scheduler")).result()
 
 
+async def test_ingest_lands_what_sqs_hands_to_it(deploy, database):
+    variables = {"TAILRACE_CLOUDWATCH_NAMESPACE": "Tailrace", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with deploy("IngestFunction", **variables) as ingest:
+        answers = [await ingest.api.invoke(recorded("sqs")).result() for _ in range(2)]
+        logged = ingest.process.logged()
+    assert answers == [{"batchItemFailures": []}] * 2
+    assert await database("SELECT kind FROM inference_log ORDER BY id") == [
+        ("chat",),
+        ("chat",),
+        ("title",),
+    ]
+    assert await database("SELECT source_id, attempts FROM inference_dead_letters") == [
+        ("059f36b4-87a3-44ab-83d2-66197595c004", 2)
+    ]
+    metrics = [line for line in logged if "_aws" in line]
+    assert [line["Inserted"] for line in metrics] == [[3.0], [0.0]]
+    assert metrics[1]["DeadLetters"] == [1.0]
+
+
+async def test_ingest_tells_sqs_what_did_not_land(deploy, database):
+    async with deploy("IngestFunction") as ingest:
+        answer = await ingest.api.invoke(recorded("sqs"), timeout=5.0).result()
+    assert len(answer["batchItemFailures"]) == 4
+    assert answer["batchItemFailures"][0] == {
+        "itemIdentifier": "059f36b4-87a3-44ab-83d2-66197595c001"
+    }
+    assert await database("SELECT count(*) FROM inference_log") == [(0,)]
+
+
+async def test_a_call_is_a_line_of_metrics(deploy):
+    async with (
+        deploy("ChatFunction", TAILRACE_CLOUDWATCH_NAMESPACE="Tailrace") as chat,
+        ChatClient(chat.http).chat(guest=True, model="scripted/echo") as stream,
+    ):
+        await stream.rest()
+        metrics = [line for line in chat.process.logged() if "_aws" in line]
+    assert [(line["service"], line["Calls"], line["kind"]) for line in metrics] == [
+        ("chat", 1, "guest")
+    ]
+
+
 async def test_maintain_closes_the_run_of_a_killed_function(deploy, database, model_server):
     gate = Gate(model_server)
     dead_soon = {"TAILRACE_RUN_DEAD_AFTER": "1"}
