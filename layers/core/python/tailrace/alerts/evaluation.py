@@ -169,7 +169,9 @@ class _Book:
     async def _write(self, subject: str, before: Standing | None, reading: Reading) -> bool:
         """Write the standing that follows from a reading; tell whether the state changed."""
         after = advance(before, reading, self._limits(subject), self._now)
-        has_changed = after.state != (before.state if before else "ok")
+        was = before.state if before else "ok"
+        # That what has ended is over for an hour is no news.
+        has_changed = after.state != was and (was, after.state) != ("resolved", "ok")
         tells = False
         if after.state == "firing" and not after.is_told and not self._is_silenced:
             # It may have begun in silence that has ended since.

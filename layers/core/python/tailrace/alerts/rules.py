@@ -27,6 +27,8 @@ Window = Annotated[int, Field(ge=60, le=86_400)]
 Calls = Annotated[int, Field(ge=1, le=1_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
+Of = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
 
 class RuleFields(BaseModel):
     """A rule: it fires when a number has been at its threshold or beyond for some time.
@@ -59,15 +61,12 @@ class RuleFields(BaseModel):
     for_seconds: Seconds = 0
     minimum_calls: Calls = 20
     severity: Severity = "warning"
-    provider_name: str | None = Field(default=None, min_length=1, max_length=256)
-    request_model: str | None = Field(default=None, min_length=1, max_length=256)
+    provider_name: Of | None = None
+    request_model: Of | None = None
     enabled: bool = True
 
     @model_validator(mode="after")
     def _that_can_be(self) -> "RuleFields":
-        for text in (self.name, self.provider_name, self.request_model):
-            if text is not None and not _is_storable(text):
-                raise ValueError("names must be text without NUL and halves of characters")
         if self.resolve_threshold is not None and self.resolve_threshold > self.threshold:
             raise ValueError("resolve_threshold must not be above threshold")
         if self.kind == "error_rate" and self.threshold > 1:
@@ -75,10 +74,3 @@ class RuleFields(BaseModel):
         if self.kind not in OF_CALLS and (self.provider_name or self.request_model):
             raise ValueError(f"{self.kind} is not of one provider or model")
         return self
-
-
-def _is_storable(text: str) -> bool:
-    try:
-        return "\0" not in text and bool(text.encode())
-    except UnicodeEncodeError:
-        return False

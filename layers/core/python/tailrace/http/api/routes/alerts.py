@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tailrace import cursor as cursors
 from tailrace.alerts import store
@@ -32,7 +32,6 @@ _LONGEST_SILENCE = timedelta(days=90)
 
 _Limit = Annotated[int, Query(ge=1, le=100)]
 _Cursor = Annotated[str | None, Query(max_length=256)]
-_Of = Annotated[str | None, Field(min_length=1, max_length=256)]
 
 
 class RuleChange(BaseModel):
@@ -47,8 +46,8 @@ class RuleChange(BaseModel):
     for_seconds: Seconds | None = None
     minimum_calls: Calls | None = None
     severity: Severity | None = None
-    provider_name: _Of = None
-    request_model: _Of = None
+    provider_name: Of | None = None
+    request_model: Of | None = None
     enabled: bool | None = None
 
 
