@@ -13,6 +13,7 @@ from tailrace.alerts.rules import (
     Calls,
     Kind,
     Name,
+    Of,
     RuleFields,
     Seconds,
     Severity,
