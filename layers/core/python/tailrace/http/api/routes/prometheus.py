@@ -4,6 +4,7 @@ from hmac import compare_digest
 
 from fastapi import APIRouter, Request, Response
 
+from tailrace.auth.identity import bearer
 from tailrace.http.api.deps import CurrentServices
 from tailrace.metrics import prometheus
 from tailrace.problems import Problem, not_found
@@ -18,9 +19,8 @@ async def metrics(request: Request, services: CurrentServices) -> Response:
     token = services.settings.metrics_token
     if token is None:
         raise not_found("page")
-    given = request.headers.get("authorization", "")
-    expected = f"Bearer {token.get_secret_value()}"
-    if not compare_digest(given.encode(), expected.encode()):
+    given = bearer(request) or ""
+    if not compare_digest(given.encode(), token.get_secret_value().encode()):
         raise Problem(401, "Not permitted", "Send the token of TAILRACE_METRICS_TOKEN.")
     told = await status(services)
     gauges = [
