@@ -63,6 +63,7 @@ bench: $(venv) $(peers) ## Measure the paths that matter; figures are kept in be
 	.venv/bin/python -m bench.relay
 	.venv/bin/python -m bench.providers
 	.venv/bin/python -m bench.ingest
+	.venv/bin/python -m bench.dashboard
 	.venv/bin/python -m bench.search
 	.venv/bin/python -m bench.coldstart
 
