@@ -1,8 +1,11 @@
 """Rollups: they count what was logged, once, whoever wrote it and however often it came."""
 
 import asyncio
+import json
 import math
+import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -284,3 +287,31 @@ async def test_a_deleted_user_takes_the_name_along_and_leaves_the_sums(services:
     counted = await _counted(services)
     assert "owner_day" not in counted
     assert counted["day_total"] == 4
+
+
+async def test_an_operator_rebuilds_from_the_command_line(services: Services) -> None:
+    await publish_all(services.queue, _events(50, 8, []))
+    await ingest(services)
+    settings = services.settings
+    environment = {
+        "PATH": os.environ["PATH"],
+        "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
+        "TAILRACE_REDIS_URL": settings.redis_url.get_secret_value(),
+        "TAILRACE_SECRET_KEY": settings.secret_key.get_secret_value(),
+    }
+
+    async def run(*arguments: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tailrace", "rollups", "rebuild", *arguments),
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode, output.decode()
+
+    code, output = await run("--from", "2026-11-20", "--to", "2026-11-21")
+    assert (code, json.loads(output)["days"]) == (0, 2)
+    code, output = await run("--from", "yesterday")
+    assert code == 2
+    assert "yesterday" in output

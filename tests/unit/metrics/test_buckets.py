@@ -113,7 +113,18 @@ def test_too_many_points_are_refused() -> None:
         edges(span, 60, _BERLIN)
 
 
-@pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe/Berlin\0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Mars/Olympus",
+        "",
+        "Europe",
+        "../etc/passwd",
+        "Europe/../Berlin",
+        "a" * 5000,
+        "Europe/Berlin\0",
+    ],
+)
 def test_unknown_zones_are_refused(name: str) -> None:
     with pytest.raises(Problem):
         zone_of(name)
