@@ -160,6 +160,18 @@ def test_the_region_is_that_of_the_url(sqs: Sqs) -> None:
     assert queue._client.meta.endpoint_url == "https://sqs.ap-southeast-2.amazonaws.com"
 
 
+async def test_a_start_without_a_region_is_no_failure(
+    sqs: Sqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    queue = SqsQueue("http://127.0.0.1:9/123456789012/events", max_length=10)
+
+    await queue.open()
+
+    with pytest.raises(QueueUnavailable, match="NoRegionError"):
+        await queue.publish(b"payload")
+
+
 def test_nothing_of_aws_is_imported_before_a_call() -> None:
     code = "import sys, tailrace.queue.sqs; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -154,7 +154,13 @@ class SqsQueue:
         self._making = Lock()
 
     async def open(self) -> None:
-        await self._in_thread(lambda: self._client)
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            await self._in_thread(lambda: self._client)
+        except BotoCoreError as error:
+            # Every call will say so as well; a chat goes on without its queue.
+            _log.warning("the queue of SQS cannot be used: %s", error)
 
     async def close(self) -> None:
         if "_threads" in self.__dict__:
