@@ -4,6 +4,7 @@ export const RANGES = {
   "1h": { label: "1 h", seconds: 3_600, words: "the last hour" },
   "24h": { label: "24 h", seconds: 86_400, words: "the last 24 hours" },
   "7d": { label: "7 d", seconds: 7 * 86_400, words: "the last 7 days" },
+  "30d": { label: "30 d", seconds: 30 * 86_400, words: "the last 30 days" },
 } as const;
 
 export type Range = keyof typeof RANGES;

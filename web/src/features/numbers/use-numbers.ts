@@ -1,10 +1,12 @@
-/** The numbers, read again every two seconds while the page is looked at. */
+/** The numbers, read again every few seconds while the page is looked at. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { api } from "@/lib/api";
 import { keys } from "@/lib/query-client";
-import { type Range, startOf } from "./range";
+import { RANGES, type Range, startOf } from "./range";
 
 const EVERY = 2_000;
+// Of days, two seconds make no difference that can be seen.
+const LONG_EVERY = 15_000;
 
 export function useOverview(range: Range) {
   return useQuery({
@@ -13,7 +15,7 @@ export function useOverview(range: Range) {
       const now = new Date();
       return api.overview(startOf(range, now), now, signal);
     },
-    refetchInterval: EVERY,
+    refetchInterval: RANGES[range].seconds > RANGES["24h"].seconds ? LONG_EVERY : EVERY,
     placeholderData: keepPreviousData,
   });
 }
