@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tailrace.auth.erasure import forget_late_events
+from tailrace.db import migrate
 from tailrace.db.pool import connect
 from tailrace.ids import uuid7
 from tailrace.metrics.histogram import Histogram
@@ -315,3 +316,31 @@ async def test_an_operator_rebuilds_from_the_command_line(services: Services) ->
     code, output = await run("--from", "yesterday")
     assert code == 2
     assert "yesterday" in output
+
+
+async def test_what_was_logged_before_there_were_rollups_is_counted(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available = migrate._available()
+    with monkeypatch.context() as patch:
+        before = {name: text for name, text in available.items() if name < "0011"}
+        patch.setattr(migrate, "_available", lambda: before)
+        await migrate.migrate(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
+            " provider_name, request_model, duration)"
+            " SELECT gen_random_uuid(), '2026-11-20'::timestamptz + number * interval '1 hour',"
+            " 'chat', 'ok', 'chat', 'p', 'm', number FROM generate_series(1, 40) AS number"
+        )
+
+        await migrate.migrate(empty_database_url)
+
+        found = connection.execute(
+            "SELECT starts_at, requests, duration_sum FROM rollups WHERE tier = 'day_total'"
+            " ORDER BY starts_at"
+        ).fetchall()
+    assert found == [
+        (_DAY, 23, sum(range(1, 24))),
+        (_DAY + timedelta(days=1), 17, sum(range(24, 41))),
+    ]
