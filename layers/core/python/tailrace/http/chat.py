@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tailrace.attachments import kinds, library
 from tailrace.auth.identity import (
     Caller,
     client_address,
@@ -205,8 +204,8 @@ class _Routes:
         return await start_user_turn(
             self._services,
             caller,
-            await self._asked_of_user(
-                caller, body, field, self._new_message(message, field, stored=True), request_id
+            await self._asked(
+                body, field, self._new_message(message, field, stored=True), request_id, caller.id
             ),
             client_message_id=message.id,
             again=body.trigger == _REGENERATE,
@@ -221,7 +220,7 @@ class _Routes:
         return await start_user_turn(
             self._services,
             caller,
-            await self._asked_of_user(caller, body, "messageId", question["parts"], request_id),
+            await self._asked(body, "messageId", question["parts"], request_id, caller.id),
             client_message_id=str(question["id"]),
             again=True,
             known=True,
@@ -242,54 +241,32 @@ class _Routes:
         return await start_guest_turn(self._services, caller, asked, earlier=earlier), rates
 
     async def _asked(
-        self, body: _ChatRequest, field: str, parts: list[dict[str, Any]], request_id: str
-    ) -> Asked:
-        choice = await self._providers.choose(body.model)
-        for number, part in enumerate(parts):
-            if part["type"] == "file":
-                attachments.require_readable(
-                    part, f"{field}.parts.{number}", choice.id, choice.info
-                )
-        return Asked(body.id, parts, choice, body.reasoning_effort, request_id)
-
-    async def _asked_of_user(
         self,
-        caller: Caller,
         body: _ChatRequest,
         field: str,
         parts: list[dict[str, Any]],
         request_id: str,
+        owner_id: UUID | None = None,
     ) -> Asked:
-        """Do as `_asked` does; the files of a new message go to the store, if there is one."""
-        if not any(part["type"] == "file" for part in parts):
-            return await self._asked(body, field, parts, request_id)
+        """Choose the model and make sure that it can read the files of the message.
+
+        Parameters
+        ----------
+        owner_id
+            The user whose files are kept in the store; ``None`` for a guest.
+        """
         choice = await self._providers.choose(body.model)
-        files = self._services.files
-        places = {n: f"{field}.parts.{n}" for n, part in enumerate(parts) if part["type"] == "file"}
-        # A message that cannot be read is not to leave files behind; a PDF may be read as text.
-        for number, where in places.items():
-            if not (files.has_store and parts[number]["mediaType"] == kinds.PDF):
-                attachments.require_readable(parts[number], where, choice.id, choice.info)
-        if field != "messageId":
-            parts = await files.keep(caller.id, parts)
-        known = await files.describe(caller.id, library.named(parts))
-        unread: dict[UUID, str] = {}
-        for number, where in places.items():
-            id = library.id_of(parts[number]["url"])
-            if id is None:
-                attachments.require_readable(parts[number], where, choice.id, choice.info)
-                continue
-            if id not in known:
-                raise invalid(f"{where}.url", "There is no such file. Attach it again.")
-            parts[number] = parts[number] | {"mediaType": known[id]["media_type"]}
-            if known[id]["media_type"] == kinds.PDF and "documents" not in choice.info.capabilities:
-                unread[id] = where
-            else:
-                attachments.require_readable(parts[number], where, choice.id, choice.info)
-        for id, text in (await files.texts(caller.id, unread)).items():
-            part = next(part for part in parts if library.id_of(part.get("url") or "") == id)
-            attachments.require_readable(part, unread[id], choice.id, choice.info, text)
-            known[id]["text"] = text.text
+        known: dict[UUID, dict[str, Any]] = {}
+        if owner_id is None:
+            attachments.require_all_readable(parts, field, choice.id, choice.info)
+        else:
+            files = self._services.files
+            # A message that is answered again is written already.
+            if field != "messageId":
+                parts = await attachments.keep(
+                    files, owner_id, parts, field, choice.id, choice.info
+                )
+            known = await attachments.find(files, owner_id, parts, field, choice.id, choice.info)
         return Asked(body.id, parts, choice, body.reasoning_effort, request_id, known)
 
     async def _repeat(self, caller: Caller, repeated: Repeated, request_id: str) -> Response:

@@ -8,7 +8,7 @@ inside is checked here before anything else happens; what is in the store was ch
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -17,7 +17,7 @@ from msgspec import structs
 
 from tailrace.attachments import kinds, pdf
 from tailrace.attachments.base import Missing, StoreError
-from tailrace.attachments.library import Library, id_of
+from tailrace.attachments.library import Library, id_of, named
 from tailrace.problems import Problem, invalid
 from tailrace.providers.base import (
     FilePart,
@@ -79,9 +79,9 @@ def accept(
     """
     url = part.get("url") or ""
     filename = kinds.clean_name(part.get("filename") or "")
-    named = {"filename": filename} if filename else {}
+    told = {"filename": filename} if filename else {}
     if stored and id_of(url) is not None:
-        return {"type": "file", "mediaType": part.get("mediaType") or "", "url": url, **named}
+        return {"type": "file", "mediaType": part.get("mediaType") or "", "url": url, **told}
     if not url.startswith("data:"):
         raise invalid(f"{field}.url", "Send the file itself, as a data: URL.")
     # Four characters of base64 hold three bytes; what is far too large is not even decoded.
@@ -98,7 +98,7 @@ def accept(
         raise invalid(
             f"{field}.mediaType", f"This is no file of a type that is taken: {kinds.TAKEN}."
         )
-    return {"type": "file", "mediaType": sniffed, "url": data_url(sniffed, data), **named}
+    return {"type": "file", "mediaType": sniffed, "url": data_url(sniffed, data), **told}
 
 
 def require_readable(
@@ -123,6 +123,87 @@ def require_readable(
     raise invalid(
         field, f"{model_id} {_SAYING[needed]}.{why} Choose another model, or leave the file out."
     )
+
+
+def require_all_readable(
+    parts: Sequence[dict[str, Any]],
+    field: str,
+    model_id: str,
+    info: ModelInfo,
+    besides: Collection[str] = (),
+) -> None:
+    """Raise the 422 problem when the model cannot read a file of a message.
+
+    Parameters
+    ----------
+    field
+        Path of the message, for the problem.
+    besides
+        Media types that are read in some other way.
+    """
+    for part, where in _files_of(parts, field):
+        if part["mediaType"] not in besides:
+            require_readable(part, where, model_id, info)
+
+
+async def keep(
+    files: Library,
+    owner_id: UUID,
+    parts: list[dict[str, Any]],
+    field: str,
+    model_id: str,
+    info: ModelInfo,
+) -> list[dict[str, Any]]:
+    """Return the parts of a user's new message with its files in the store, if there is one.
+
+    Raises
+    ------
+    Problem
+        422 when the model cannot read one of them: nothing is stored then. 413 when there is no
+        room for them, 503 when the store cannot be reached.
+    """
+    # A PDF may be read as text, once it is there.
+    besides = (kinds.PDF,) if files.has_store else ()
+    require_all_readable(parts, field, model_id, info, besides)
+    return await files.keep(owner_id, parts)
+
+
+async def find(
+    files: Library,
+    owner_id: UUID,
+    parts: list[dict[str, Any]],
+    field: str,
+    model_id: str,
+    info: ModelInfo,
+) -> dict[UUID, dict[str, Any]]:
+    """Return what is known of the files that a user's message names, for `load`.
+
+    The media types of the parts become what the files are.
+
+    Raises
+    ------
+    Problem
+        422 when one is not the user's, or the model can read neither it nor its text; 503 when the
+        store or the database cannot be reached.
+    """
+    known = await files.describe(owner_id, named(parts))
+    as_text: set[UUID] = set()
+    for part, where in _files_of(parts, field):
+        id = id_of(part["url"])
+        if id is None:
+            continue
+        if id not in known:
+            raise invalid(f"{where}.url", "There is no such file. Attach it again.")
+        part["mediaType"] = known[id]["media_type"]
+        if part["mediaType"] == kinds.PDF and "documents" not in info.capabilities:
+            as_text.add(id)
+    texts = await files.texts(owner_id, as_text)
+    for part, where in _files_of(parts, field):
+        text = texts.get(id) if (id := id_of(part["url"])) else None
+        require_readable(part, where, model_id, info, text)
+        if id is not None and text is not None:
+            known[id]["text"] = text.text
+    return known
 
 
 def is_readable(part: FilePart, info: ModelInfo) -> bool:
@@ -232,6 +313,13 @@ class Reader:
             return _gone(part) if data is None else structs.replace(part, data=data)
 
         return _replaced(messages, filled)
+
+
+def _files_of(parts: Sequence[dict[str, Any]], field: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the files of a message, each with its path for a problem."""
+    for number, part in enumerate(parts):
+        if part["type"] == "file":
+            yield part, f"{field}.parts.{number}"
 
 
 def _stored(messages: Sequence[PromptMessage]) -> list[StoredFile]:
