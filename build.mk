@@ -41,7 +41,8 @@ build-IngestFunction: $(lambda-lists)/pricing.txt $(lambda-lists)/powertools.txt
 	$(lambda-lists)/sqs.txt
 	$(call lambda-function,ingest)
 
-build-MaintainFunction: $(lambda-lists)/mail.txt $(lambda-lists)/powertools.txt
+build-MaintainFunction: $(lambda-lists)/archive.txt $(lambda-lists)/mail.txt \
+		$(lambda-lists)/powertools.txt
 	$(call lambda-function,maintain)
 
 build-MigrateFunction:
@@ -58,9 +59,19 @@ $(lambda-lists)/%.txt: $(lambda-lists)/core.txt
 		&& rm $@.all.$$$$ && mv $@.$$$$ $@
 
 # SAM's pins clash with ours, so it lives in an environment of its own.
-.PHONY: build
+.PHONY: build deploy destroy
 build: .venv-sam/bin/sam ## Pack layers and functions for Lambda into .aws-sam/build
 	@SAM_CLI_TELEMETRY=0 $< build
+
+# Name of the stack, and a TOML file of its parameters where it is not all defaults.
+STACK ?= tailrace
+PARAMETERS ?= $(wildcard parameters.toml)
+
+deploy: build $(venv) $(page) ## Deploy to the AWS account of the environment, as STACK
+	@.venv/bin/python -m deploy up $(STACK) $(PARAMETERS)
+
+destroy: $(venv) ## Delete what was deployed, after a question
+	@.venv/bin/python -m deploy down $(STACK)
 
 .venv-sam/bin/sam: tests/acceptance/aws/sam.lock | $(tools)
 	@uv venv --quiet --clear .venv-sam
@@ -75,7 +86,12 @@ define lambda-function
 endef
 
 # The services of AWS whose descriptions are packed: botocore brings those of all, most of its size.
-lambda-services = bedrock bedrock-runtime s3 secretsmanager sesv2 sqs ssm sts
+lambda-services = bedrock bedrock-runtime s3 secretsmanager sesv2 sns sqs ssm sts
+
+# What of PyArrow is for other formats, stores and protocols: a third of it. The rest is linked
+# together, and loads only whole.
+lambda-arrow = libarrow_flight* libarrow_python_flight* libarrow_s3* _acero.* _azurefs.* _dataset* \
+	_feather.* _flight.* _gcsfs.* _hdfs.* _orc.* _pyarrow_cpp_tests.* _s3fs.* _substrait.* *.pxi
 
 # Drop what no function runs. Lambda's file system is read-only, so bytecode that is not packed is
 # compiled again at every cold start: pack it where an interpreter of that version is at hand.
@@ -87,6 +103,9 @@ define lambda-finish
 	@if [ -d $(ARTIFACTS_DIR)/botocore/data ]; then \
 		cd $(ARTIFACTS_DIR) && find botocore/data -mindepth 1 -maxdepth 1 -type d \
 			$(foreach service,$(lambda-services),! -name $(service)) -exec rm -r {} +; \
+	fi
+	@if [ -d $(ARTIFACTS_DIR)/pyarrow ]; then \
+		cd $(ARTIFACTS_DIR)/pyarrow && rm -rf include src $(lambda-arrow); \
 	fi
 	@if python=$$(uv python find --no-python-downloads $(LAMBDA_PYTHON) 2>/dev/null); then \
 		$$python -m compileall -q --invalidation-mode unchecked-hash -s $(ARTIFACTS_DIR) $(ARTIFACTS_DIR); \

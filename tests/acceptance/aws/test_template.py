@@ -92,6 +92,8 @@ def test_functions_bring_what_the_core_layer_lacks_and_no_more(built):
     assert "aws_lambda_powertools" not in names(built / "ChatFunction")
     # It sends mail through Amazon SES.
     assert names(built / "MaintainFunction") & (sdks | {"fastapi", "genai_prices"}) == {"boto3"}
+    # It archives.
+    assert [name for name in FUNCTIONS if "pyarrow" in names(built / name)] == ["MaintainFunction"]
     for name in FUNCTIONS:
         assert not names(built / name) & core - {"__pycache__"}
 
