@@ -30,7 +30,7 @@ _LOCK = 0x7461_696C_7061_7274
 
 _DAY = timedelta(days=1)
 # Rows that one transaction moves.
-_PIECE = 20_000
+_PIECE = 10_000
 # Clocks that are wrong must not fill the catalogue with days; beyond, events stay where they are.
 _MOST = 5_000
 # Days that are looked for at a time.
