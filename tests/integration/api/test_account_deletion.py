@@ -86,6 +86,37 @@ async def test_events_that_come_late_are_made_nobodys(
     assert await database.value("SELECT sum(calls) FROM total_usage") == len(rows)
 
 
+async def test_what_comes_late_elsewhere_goes_too(
+    user: ChatClient, database: Database, services: Services
+) -> None:
+    me = (await user.http.get("/api/auth/me")).json()["id"]
+    await _delete(user.http, PASSWORD)
+    await database.rows(
+        "INSERT INTO inference_dead_letters (source, source_id, reason, payload)"
+        " VALUES ('queue', '1', 'r', %s), ('queue', '2', 'r', 'another') RETURNING id",
+        json.dumps({"owner_id": me}).encode(),
+    )
+    await database.rows(
+        "WITH rule AS (INSERT INTO alert_rules (id, source, name, kind, threshold, window_seconds,"
+        " for_seconds, minimum_calls, severity, enabled) VALUES (gen_random_uuid(), 'api', 'n',"
+        " 'cost_per_user_day', 1, 60, 0, 1, 'info', true) RETURNING id),"
+        " state AS (INSERT INTO alert_states (rule_id, subject, state, since, alert_id)"
+        " SELECT id, %s, 'firing', now(), id FROM rule RETURNING 1)"
+        " INSERT INTO alert_events (id, at, rule_id, alert_id, rule_name, kind, severity, subject,"
+        " state, threshold, window_seconds, is_silenced) SELECT id, now(), id, id, 'n',"
+        " 'cost_per_user_day', 'info', %s, 'firing', 1, 60, false FROM rule RETURNING id",
+        me,
+        me,
+    )
+
+    await maintain(services)
+
+    letters = await database.rows("SELECT source_id FROM inference_dead_letters")
+    assert letters == [{"source_id": "2"}]
+    assert await database.value("SELECT count(*) FROM alert_states WHERE subject <> ''") == 0
+    assert me not in str(await database.rows("SELECT * FROM alert_events"))
+
+
 async def test_a_call_under_way_is_stopped_and_counted(
     user: ChatClient, database: Database, services: Services
 ) -> None:

@@ -77,7 +77,8 @@ async def forget_late_events(services: "Services") -> int:
     """
     async with connect(services.pool) as connection:
         forgotten = await connection.execute(_sql["forget_late_calls"])
-        await connection.execute(_sql["forget_late_rollups"])
+        for statement in ("rollups", "dead_letters", "alerts", "alert_states"):
+            await connection.execute(_sql[f"forget_late_{statement}"])
         await connection.execute(_sql["forget_erased_owners"], {"older_than": _REMEMBERED})
     return forgotten.rowcount
 

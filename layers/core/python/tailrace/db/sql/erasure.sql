@@ -49,6 +49,20 @@ WHERE owner_id = ANY (ARRAY(SELECT owner_id FROM erased_owners))
 DELETE FROM rollups
 WHERE tier = 'owner_day' AND owner_id = ANY (ARRAY(SELECT owner_id FROM erased_owners))
 
+-- name: forget_late_dead_letters
+-- Late events of theirs that could not be kept.
+DELETE FROM inference_dead_letters USING erased_owners
+WHERE position(convert_to(erased_owners.owner_id::text, 'UTF8') IN payload) > 0
+
+-- name: forget_late_alerts
+-- Alerts about them that were being found while they went.
+UPDATE alert_events SET subject = 'deleted'
+WHERE length(subject) = 36 AND subject = ANY (ARRAY(SELECT owner_id::text FROM erased_owners))
+
+-- name: forget_late_alert_states
+-- The same of what was found last.
+DELETE FROM alert_states WHERE subject = ANY (ARRAY(SELECT owner_id::text FROM erased_owners))
+
 -- name: forget_erased_owners
 -- After so long nothing of theirs is on the way.
 DELETE FROM erased_owners WHERE erased_at < now() - %(older_than)s
