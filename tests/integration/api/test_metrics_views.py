@@ -16,13 +16,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from localstack.embedded.valkey import Valkey
+from tailrace.http.site import create_app
 from tailrace.ids import uuid7
 from tailrace.services import Services
-from tailrace.settings import Settings
+from tailrace.settings import ProviderSettings, Settings
 from tailrace.telemetry.event import InferenceEvent
 from tailrace.telemetry.ingest import ingest
 from tests.support.chat_client import ChatClient
 from tests.support.events import make_event, publish_all
+from tests.support.serving import serve
 
 _START = datetime(2026, 10, 24, 13, 20, tzinfo=UTC)
 _END = _START + timedelta(days=3)
@@ -50,21 +53,41 @@ def _events(owners: list[UUID | None]) -> list[InferenceEvent]:
     ]
 
 
-@pytest.fixture
-async def world(http: httpx.AsyncClient, services: Services) -> AsyncIterator[SimpleNamespace]:
+@pytest.fixture(scope="module")
+async def world(
+    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SimpleNamespace]:
     """An admin, a user and a guest, with calls of theirs and of nobody's."""
-    admin = ChatClient(http)
-    await admin.register("admin@example.org")
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as user_http:
-        await ChatClient(user_http).register("user@example.org")
-        me = (await user_http.get("/api/auth/me")).json()
-        user_id, guest_id = UUID(me["id"]), uuid7()
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "index.html").touch()
+    settings = Settings(
+        database_url=SecretStr(module_database_url),
+        redis_url=SecretStr(valkey.url),
+        secret_key=SecretStr("a secret key that only tests use"),
+        secure_cookies=False,
+        request_rate="off",
+        providers=(ProviderSettings(name="scripted", kind="scripted"),),
+        default_model="scripted/echo",
+    )
+    services = Services(settings)
+    await services.open()
+    await services.redis.flushall()
+    async with (
+        serve(create_app(Services(settings), folder)) as base_url,
+        httpx.AsyncClient(base_url=base_url, timeout=20) as admin,
+        httpx.AsyncClient(base_url=base_url, timeout=20) as user,
+    ):
+        await ChatClient(admin).register("admin@example.org")
+        await ChatClient(user).register("user@example.org")
+        user_id, guest_id = UUID((await user.get("/api/auth/me")).json()["id"]), uuid7()
         events = _events([user_id, None, guest_id])
         await publish_all(services.queue, events)
         assert (await ingest(services)).inserted == len(events)
         yield SimpleNamespace(
-            admin=http, user=user_http, user_id=user_id, guest_id=guest_id, events=events
+            **{"admin": admin, "user": user, "user_id": user_id, "guest_id": guest_id},
+            **{"events": events, "services": services},
         )
+    await services.close()
 
 
 async def _get(client: httpx.AsyncClient, view: str, **params: Any) -> Any:
@@ -270,13 +293,13 @@ async def test_every_call_can_be_exported(world: SimpleNamespace) -> None:
     assert await _get(world.user, "export", min_duration="1000000") == []
 
 
-async def test_new_calls_show_up_live(world: SimpleNamespace, services: Services) -> None:
+async def test_new_calls_show_up_live(world: SimpleNamespace) -> None:
     own, others = make_event(owner_id=world.user_id), make_event()
 
     async def publish() -> None:
         await asyncio.sleep(0.5)
-        await publish_all(services.queue, [own, others])
-        await ingest(services)
+        await publish_all(world.services.queue, [own, others])
+        await ingest(world.services)
 
     task = asyncio.create_task(publish())
     async with world.user.stream("GET", "/api/metrics/live", params={"seconds": "4"}) as stream:
@@ -335,9 +358,9 @@ async def test_one_call_in_full(user: ChatClient, services: Services) -> None:
     ],
 )
 async def test_bad_questions_are_told(
-    http: httpx.AsyncClient, view: str, params: dict[str, str], field: str | None
+    world: SimpleNamespace, view: str, params: dict[str, str], field: str | None
 ) -> None:
-    response = await http.get(f"/api/metrics/{view}", params=_SPAN | params)
+    response = await world.admin.get(f"/api/metrics/{view}", params=_SPAN | params)
 
     assert response.status_code == 422, response.text
     if field:
