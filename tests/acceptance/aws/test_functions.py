@@ -5,6 +5,8 @@ What differs from Lambda is said in `function`: platform, interpreter and folder
 
 import asyncio
 import json
+import time
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -92,6 +94,45 @@ async def test_nothing_is_left_to_do_when_the_response_has_ended(deploy, databas
     async with redis.asyncio.Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         kinds = [json.loads(e[1][b"payload"])["kind"] for e in await valkey.xrange(QUEUE)]
     assert sorted(kinds) == ["chat", "title"]
+
+
+async def test_an_answer_that_outlasts_its_function_is_interrupted_and_can_go_on(
+    deploy, database, model_server
+):
+    gate = Gate(model_server)
+    async with deploy("ApiFunction") as api, deploy("ChatFunction") as chat:
+        await ChatClient(api.http).register()
+        cookie = f"tailrace_session={api.http.cookies['tailrace_session']}"
+        conversation_id = "01935a3e-7c1f-7d44-8f0e-2f1a5b6c7d8e"
+        invocation = chat.api.invoke(chat_event(conversation_id, "Count", cookie), timeout=8.0)
+        await invocation.prelude()
+        gate.say("One, two, ")
+        body = b"".join([chunk async for chunk in invocation.chunks()]).decode()
+        # The answer was whole, and its process alive, before Lambda would have ended both.
+        assert time.time() * 1000 < invocation.deadline_ms
+        assert '{"type":"abort","reason":"interrupted"}' in body
+        assert body.endswith("data: [DONE]\n\n")
+        assert await database("SELECT status, parts FROM messages WHERE role = 'assistant'") == [
+            ("interrupted", [{"type": "text", "text": "One, two, "}])
+        ]
+        assert await database("SELECT * FROM runs WHERE closed_at IS NULL") == []
+        assert gate.exchange.client_closed.is_set()
+
+        asked = []
+
+        async def go_on(exchange):
+            asked.append(exchange.body["messages"])
+            await answer("three.")(exchange)
+
+        model_server.script = go_on
+        chat.http.cookies.update(api.http.cookies)
+        client = ChatClient(chat.http)
+        await client.say(UUID(conversation_id), "Go on")
+    assert [(m["role"], m["content"]) for m in asked[0]] == [
+        ("user", "Count"),
+        ("assistant", "One, two, "),
+        ("user", "Go on"),
+    ]
 
 
 async def test_a_stop_reaches_a_run_in_another_instance(deploy, model_server):
@@ -347,6 +388,13 @@ async def test_maintain_closes_the_run_of_a_killed_function(deploy, database, mo
     assert await database("SELECT status, parts FROM messages WHERE role = 'assistant'") == [
         ("interrupted", [{"type": "text", "text": "Half an answer"}])
     ]
+
+
+def chat_event(conversation_id: str, text: str, cookie: str) -> dict:
+    """Return the event of a signed-in user's message."""
+    message = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": text}]}
+    body = {"id": conversation_id, "message": message}
+    return {**recorded("function_url_post"), "cookies": [cookie], "body": json.dumps(body)}
 
 
 def conversation_of(stream: Stream) -> str:

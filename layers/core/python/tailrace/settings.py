@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=10 << 20, ge=1, le=50 << 20)
     max_stored_bytes: int = Field(default=1 << 30, ge=0, le=1 << 50)
     uploads_kept_for: float = Field(default=86_400, ge=60, le=366 * 86_400)
-    run_timeout: float = Field(default=840.0, gt=0, le=86_400)
+    run_timeout: float = Field(default=900.0, gt=0, le=86_400)
     run_dead_after: float = Field(default=30.0, ge=1, le=3600)
     journal_ttl: int = Field(default=900, ge=10, le=86_400)
 

@@ -139,6 +139,9 @@ class _Routes:
         else:
             started, rates = await self._start_guest(caller, body, address, request_id)
         if isinstance(started, Run):
+            # On Lambda alone: there the process ends with the invocation's time.
+            if invocation := request.scope.get("aws.context"):
+                started.end_within(invocation.get_remaining_time_in_millis() / 1000)
             self.runs.start(started)
             response = _stream(started.frames(), started.call.id, request_id)
         else:

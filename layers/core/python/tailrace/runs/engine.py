@@ -47,6 +47,9 @@ _KEEP_ALIVE_EVERY = 15.0
 # Seconds a title may take once the answer is there.
 _TITLE_PATIENCE = 2.0
 _SAVE_ATTEMPTS = 3
+# Seconds before the process's time is up at which an answer is ended, to be saved in what is left;
+# of a short time no more than a quarter.
+_MARGIN = 15.0
 
 MessageStatus = Literal["complete", "error", "cancelled", "interrupted"]
 
@@ -97,6 +100,7 @@ class Run:
         self._ended = False
         self._cancelled = False
         self._generation: asyncio.Task[None] | None = None
+        self._time_left: float | None = None
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield the run's frames as they come, joined when several wait; for one reader."""
@@ -124,6 +128,10 @@ class Run:
         finally:
             self._ended = True
             self._wake.set()
+
+    def end_within(self, seconds: float) -> None:
+        """Be over, and saved, before the process's time is up, so many seconds after the start."""
+        self._time_left = seconds - min(_MARGIN, seconds / 4)
 
     def interrupt(self) -> None:
         """End the generation because the process is about to stop; the partial is kept."""
@@ -173,10 +181,14 @@ class Run:
     async def _outcome(
         self, generation: asyncio.Task[None]
     ) -> tuple[MessageStatus, Status, ProviderError | None]:
-        done, _ = await asyncio.wait({generation}, timeout=self._services.settings.run_timeout)
+        longest, left = self._services.settings.run_timeout, self._time_left
+        is_cut = left is not None and left < longest
+        done, _ = await asyncio.wait({generation}, timeout=left if is_cut else longest)
         if not done:
             generation.cancel()
             await asyncio.wait({generation})
+            if is_cut:
+                return "interrupted", "interrupted", None
             return "error", "timeout", ProviderError("timeout", "the run's time was up")
         if generation.cancelled():
             if self._cancelled:
