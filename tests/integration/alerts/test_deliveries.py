@@ -288,6 +288,8 @@ async def test_a_topic_is_told(
             "AWS_DEFAULT_REGION": "us-east-1",
         }.items():
             monkeypatch.setenv(name, value)
+        # It remembers credentials.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         arn, take = await asyncio.to_thread(_subscribe, fifo)
         _set_targets(services, pager=f"sns:{arn}", gone=f"sns:{arn.replace('alerts', 'no')}")
         now = await _fire(services)

@@ -326,6 +326,21 @@ async def test_a_queue_that_nobody_can_ask_is_a_number_that_cannot_be_read(
     assert found["problem"] is not None
 
 
+async def test_readings_have_an_end_together(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tailrace.alerts import evaluation
+
+    monkeypatch.setattr(evaluation, "_READING_TIME", 0.0)
+    rule = await _rule(services, "error_rate", 0.2)
+
+    await evaluate(services, NOW)
+
+    assert (await _state(services, rule))[0] == "firing"
+    (found,) = await store.list_rules(services.pool, 10, None)
+    assert "too long" in found["problem"]
+
+
 async def test_of_several_at_once_one_evaluates(services: Services) -> None:
     await _rule(services, "error_rate", 0.2)
     await _calls(services, 30, status="error")

@@ -5,6 +5,7 @@ run at once one does it; who is told is written with it and told afterwards, by
 `tailrace.alerts.deliveries`.
 """
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ _LOCK = 0x7461_696C_616C_7274
 #: So long a target is tried.
 EXPIRY = timedelta(hours=24)
 _HISTORY = timedelta(days=90)
+
+# Seconds for reading all numbers: when each takes as long as it may, most wait for the same thing.
+_READING_TIME = 20.0
 
 # Whether the numbers can be read is one or nothing.
 _UNREADABLE = Reading(1.0)
@@ -75,9 +79,13 @@ async def evaluate(services: "Services", now: datetime) -> int:
             standings[rule_id][subject] = Standing(**row)
         source = Source(connection, queue, now)
         changes = 0
+        clock = asyncio.get_running_loop().time
+        end = clock() + _READING_TIME
         for rule in rules:
             book = _Book(connection, services.settings, rule, now)
-            changes += await book.bring_up_to_date(source, standings[rule["id"]])
+            changes += await book.bring_up_to_date(
+                source if clock() < end else None, standings[rule["id"]]
+            )
     return changes
 
 
@@ -117,8 +125,14 @@ class _Book:
         self._is_silenced = silenced_until is not None and silenced_until > now
         self._problem: str | None = None
 
-    async def bring_up_to_date(self, source: Source, before: dict[str, Standing]) -> int:
-        """Read the rule and write what follows; return how many changes of state there were."""
+    async def bring_up_to_date(self, source: Source | None, before: dict[str, Standing]) -> int:
+        """Read the rule and write what follows; return how many changes of state there were.
+
+        Parameters
+        ----------
+        source
+            ``None`` when there is no time left to read anything.
+        """
         rule = self._rule
         if rule["deleted_at"] is not None or not rule["enabled"]:
             readings = dict.fromkeys(before, _OVER)
@@ -132,8 +146,10 @@ class _Book:
         await self._connection.execute(_sql["remove_rule"], {"id": rule["id"]})
         return changes
 
-    async def _read(self, source: Source, before: dict[str, Standing]) -> dict[str, Reading]:
+    async def _read(self, source: Source | None, before: dict[str, Standing]) -> dict[str, Reading]:
         try:
+            if source is None:
+                raise Unreadable("reading the numbers of other rules took too long")
             async with self._connection.transaction():
                 await self._connection.execute(_sql["limit_reading"])
                 readings = await numbers.read(source, self._rule)

@@ -105,6 +105,8 @@ async def apply_retention(
         report.dead_letters = await _delete(pool, _sql["delete_dead_letters"], terms, is_time_up)
     if settings.events_kept_for is not None:
         before = now - timedelta(seconds=settings.events_kept_for)
+        # Whole days, those as well that are cut into several partitions.
+        before = before.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         await _drop_events(services, before, report, is_time_up)
     return report
 
