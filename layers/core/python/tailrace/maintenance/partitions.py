@@ -1,9 +1,9 @@
 """The day partitions of the inference log, made before the first event of their day.
 
 Called by `tailrace.maintenance`. Events of a day that had none went to the default partition;
-`sweep` moves them into the partition of their day, in pieces: each piece is a transaction of a
-second or less that keeps ingestion out of the default partition alone. A row is seen by everybody
-before and after, in one place or the other; triggers do not see it move. Nothing is dropped here.
+`sweep` moves them into the partition of their day, in pieces: each piece is a transaction of half a
+second or so that holds up ingestion, and whoever reads the default partition. A row is found before
+and after, in one place or the other; triggers do not see it move. Nothing is dropped here.
 
 A day of very many such events ends up as several partitions of parts of it, since a partition
 cannot grow: the newest part has the day's name, earlier ones the time they begin at behind it.
@@ -126,7 +126,7 @@ async def sweep(
                     begun = clock()
                     rows, is_done = await _move(pool, day, piece)
                     moved += rows
-                    # Ingestion gets as much time at the default partition as we take.
+                    # Ingestion gets as much time as we take.
                     await asyncio.sleep(clock() - begun)
     except InUse:
         _log.warning("the default partition is in use; the rest of it is swept later")
@@ -201,6 +201,7 @@ async def _add_part(
     """Give the newest events of a day that have none a partition; return it and their number."""
     parts = _parts(existing, day)
     end = parts[0].starts_at if parts else day + _DAY
+    await connection.execute(_sql["hold_writers"])
     await connection.execute(_sql["lock_default_partition"])
     terms = {"start": day, "end": end, "rows": piece}
     found = await (await connection.execute(_sql["find_piece"], terms)).fetchone()

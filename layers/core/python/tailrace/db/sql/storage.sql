@@ -38,6 +38,11 @@ SET LOCAL lock_timeout = '1500ms'
 -- The table of a span of time, not attached as yet.
 CREATE TABLE {name} (LIKE inference_log INCLUDING DEFAULTS)
 
+-- name: hold_writers
+-- Whoever changes rows comes before or after us: one that was let in already, and waited for the
+-- default partition alone, would not know of the new one and miss what was moved there.
+LOCK TABLE ONLY inference_log IN SHARE ROW EXCLUSIVE MODE
+
 -- name: lock_default_partition
 -- Nothing of the span may arrive in the default partition once its rows have been moved.
 LOCK TABLE inference_log_default IN ACCESS EXCLUSIVE MODE
