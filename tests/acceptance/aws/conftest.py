@@ -1,6 +1,7 @@
 """What the tests of this folder share: built layers and functions, and a Runtime API for them."""
 
 import json
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -62,6 +63,14 @@ def sam_environment() -> Path:
     """The environment of AWS SAM's command line, installed where it is missing."""
     make(".venv-sam/bin/sam")
     return ROOT / ".venv-sam"
+
+
+@pytest.fixture(scope="session")
+def translated(sam_environment: Path) -> dict[str, Any]:
+    """template.yaml as CloudFormation gets it."""
+    script = Path(__file__).with_name("expand.py")
+    command = [sam_environment / "bin" / "python", script, ROOT / "template.yaml"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 @pytest.fixture
