@@ -61,6 +61,15 @@ print(status["VmHWM"].split()[0])
 raise SystemExit(code)
 """
 
+# One request at a time: two at once might be given the same message.
+_SQS_SERVER = """
+import sys
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+app = DomainDispatcherApplication(create_backend_app)
+make_server("127.0.0.1", int(sys.argv[1]), app, threaded=False).serve_forever()
+"""
+
 _DAYS = 3
 _MODELS = (
     ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
@@ -284,7 +293,7 @@ def _sqs() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     server = subprocess.Popen(
-        [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-c", _SQS_SERVER, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

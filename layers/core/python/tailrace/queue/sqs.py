@@ -109,6 +109,8 @@ class _Answer:
 
     room: int
     max_bytes: int
+    #: Time of the monotonic clock at which the reading ends: what came first is being held already.
+    until: float
     messages: dict[str, Message] = field(default_factory=dict)
     suspects: list[Message] = field(default_factory=list)
     size: int = 0
@@ -116,7 +118,12 @@ class _Answer:
 
     @property
     def wants_more(self) -> bool:
-        return not self.dry and self.room > 0 and self.size < self.max_bytes
+        return (
+            not self.dry
+            and self.room > 0
+            and self.size < self.max_bytes
+            and time.monotonic() < self.until
+        )
 
 
 class SqsQueue:
@@ -187,7 +194,7 @@ class SqsQueue:
     async def receive(self, limit: int, max_bytes: int = RECEIVE_BYTES) -> list[Message]:
         if limit and self._aside:
             return [self._aside.popleft()]
-        answer = _Answer(limit, max_bytes)
+        answer = _Answer(limit, max_bytes, time.monotonic() + self.hold / 4)
         if limit:
             await self._read(answer, self._url, wait=_WAIT)
             if answer.wants_more and answer.messages:
