@@ -1,12 +1,13 @@
 """Sums by model, provider, user, kind, status, class of error or finish reason."""
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool
 from tailrace.metrics.measures import Measures
 from tailrace.metrics.reading import reading
-from tailrace.metrics.spans import Span, cover
+from tailrace.metrics.spans import DAY, Span, ceiling, cover, floor
 from tailrace.metrics.summary import Dimension, Selection, ranges, summarise
 
 _sql = queries.load("rollups")
@@ -21,6 +22,7 @@ _DIMENSIONS: dict[str, tuple[Dimension, ...]] = {
 }
 _LATENCIES = ("duration", "time_to_first_chunk")
 _MOST = 500
+_FEW_DAYS = timedelta(days=2)
 
 
 async def breakdown(pool: Pool, selection: Selection, span: Span, by: By) -> dict[str, Any]:
@@ -30,15 +32,19 @@ async def breakdown(pool: Pool, selection: Selection, span: Span, by: By) -> dic
     -------
     dict
         ``items``, 500 at most, and whether there are more, as ``truncated``. Of models, providers,
-        users, kinds and statuses each has sums and latencies; of reasons, how many calls gave it (a
-        call may give several). By user, what is no user's (guests' calls, and those of people who
-        are gone) is the last item, with ``owner_id`` ``None``.
+        kinds and statuses each has sums and latencies, of users sums; of reasons, how many calls
+        gave it (a call may give several). By user, what is no user's (guests' calls, and those of
+        people who are gone) is the last item, with ``owner_id`` ``None``; a span of more than two
+        days is then of whole days (UTC).
 
     Raises
     ------
     Problem
         422 when it takes too long, 503 when the database cannot be reached.
     """
+    if by == "user" and span.end - span.start > _FEW_DAYS:
+        # Of parts of days only the log knows what each user did, and all would have to be read.
+        span = Span(floor(span.start, DAY), ceiling(span.end, DAY))
     async with reading(pool) as connection:
         if by in ("error_type", "finish_reason"):
             items = await _reasons(connection, selection, span, by)
@@ -57,10 +63,13 @@ async def _sums(
     connection: Connection, selection: Selection, span: Span, by: str
 ) -> list[dict[str, Any]]:
     edges, dimensions = [span.start, span.end], _DIMENSIONS[by]
-    found = await summarise(connection, selection, edges, by=dimensions, histograms=_LATENCIES)
+    # Thousands of users' latencies would take longer to tell than anybody looks at them.
+    latencies = () if by == "user" else _LATENCIES
+    found = await summarise(connection, selection, edges, by=dimensions, histograms=latencies)
     ordered = sorted(found.items(), key=lambda item: (-item[1].sums["requests"], item[0]))
     items = [
-        dict(zip(dimensions, key[1:], strict=True)) | _told(measures) for key, measures in ordered
+        dict(zip(dimensions, key[1:], strict=True)) | _told(measures, latencies)
+        for key, measures in ordered
     ]
     if by != "user":
         return items
@@ -76,12 +85,12 @@ async def _sums(
                 total.sums[name] -= amount
         if total.sums["requests"]:
             items = items[: _MOST - 1]
-            items.append({"owner_id": None, "email": None} | _told(total))
+            items.append({"owner_id": None, "email": None} | total.counts())
     return items
 
 
-def _told(measures: Measures) -> dict[str, Any]:
-    return measures.counts() | {name: measures.distribution(name) for name in _LATENCIES}
+def _told(measures: Measures, latencies: tuple[str, ...]) -> dict[str, Any]:
+    return measures.counts() | {name: measures.distribution(name) for name in latencies}
 
 
 async def _reasons(

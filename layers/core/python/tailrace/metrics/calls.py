@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, structs
 
-from tailrace import cursor as cursors
 from tailrace.db import queries
 from tailrace.db.pool import Pool, connect
 from tailrace.metrics.money import usd
@@ -45,6 +44,19 @@ class CallFilter(msgspec.Struct, kw_only=True, frozen=True):
     min_cost_usd: Annotated[float, Meta(ge=0, le=10**9)] | None = None
 
 
+class Calls(NamedTuple):
+    """A page of calls.
+
+    Attributes
+    ----------
+    following
+        Start and id of the last call, where there are more after it.
+    """
+
+    items: list[dict[str, Any]]
+    following: tuple[datetime, UUID] | None
+
+
 async def calls(
     pool: Pool,
     owner_id: UUID | None,
@@ -53,7 +65,7 @@ async def calls(
     limit: int,
     before: tuple[datetime, UUID] | None = None,
     only: CallFilter = CallFilter(),  # noqa: B008
-) -> dict[str, Any]:
+) -> Calls:
     """Return a page of the calls that started in ``[start, end)``, the newest first.
 
     Parameters
@@ -65,9 +77,8 @@ async def calls(
 
     Returns
     -------
-    dict
-        ``items``, and the ``next_cursor`` or ``None``; times are aware, durations in seconds,
-        ``cost_usd`` decimal text.
+    Calls
+        Times are aware, durations in seconds, ``cost_usd`` decimal text.
 
     Raises
     ------
@@ -96,10 +107,7 @@ async def calls(
         rows = await cursor.fetchall()
     items = [told(row) for row in rows[:limit]]
     last = items[-1] if len(rows) > limit else None
-    return {
-        "items": items,
-        "next_cursor": cursors.encode(last["started_at"], last["id"]) if last else None,
-    }
+    return Calls(items, (last["started_at"], last["id"]) if last else None)
 
 
 async def all_calls(
@@ -115,8 +123,8 @@ async def all_calls(
     before = None
     while True:
         page = await calls(pool, owner_id, start, end, _PAGE, before, only)
-        yield page["items"]
-        before = cursors.decode(page["next_cursor"])
+        yield page.items
+        before = page.following
         if before is None:
             return
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import add
 from struct import unpack_from
 from sys import byteorder
 
@@ -88,10 +89,12 @@ class Histogram:
             *_shorts(wire[_HEADER : _HEADER + 2 * number]),
             *[0] * (lowest % _DIGITS),
         ]
-        counts = [
-            high * 10**8 + middle * 10**4 + low
-            for high, middle, low in zip(padded[::3], padded[1::3], padded[2::3], strict=True)
-        ]
+        highs, middles, counts = padded[::3], padded[1::3], padded[2::3]
+        if any(middles) or any(highs):
+            counts = [
+                high * 10**8 + middle * 10**4 + low
+                for high, middle, low in zip(highs, middles, counts, strict=True)
+            ]
         counts.reverse()
         return cls(lowest // _DIGITS, counts)
 
@@ -102,10 +105,15 @@ class Histogram:
             return Histogram(part._first, part._counts, zeros)
         first = min(self._first, other._first)
         last = max(self._first + len(self._counts), other._first + len(other._counts))
-        counts = [0] * (last - first)
-        for part in (self, other):
-            for number, count in enumerate(part._counts, start=part._first - first):
-                counts[number] += count
+        ours, theirs = (
+            [
+                *[0] * (part._first - first),
+                *part._counts,
+                *[0] * (last - part._first - len(part._counts)),
+            ]
+            for part in (self, other)
+        )
+        counts = map(add, ours, theirs)
         return Histogram(first, counts, zeros)
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from tailrace.problems import invalid
 
 MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
-_DAY = timedelta(days=1)
+DAY = timedelta(days=1)
 
 #: Longest span that can be read.
 LONGEST = timedelta(days=366)
@@ -61,7 +61,7 @@ class Span(NamedTuple):
             raise invalid("from", "Must be before to.")
         if end - start > LONGEST:
             raise invalid("from", f"A span of at most {LONGEST.days} days can be read.")
-        return cls(floor(start, MINUTE), _ceil(end, MINUTE))
+        return cls(floor(start, MINUTE), ceiling(end, MINUTE))
 
     @property
     def previous(self) -> "Span":
@@ -80,7 +80,7 @@ class Segment(NamedTuple):
 
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*")
 
-_TIERS = (("day", _DAY), ("hour", _HOUR), ("minute", MINUTE))
+_TIERS = (("day", DAY), ("hour", _HOUR), ("minute", MINUTE))
 
 
 def cover(edges: list[datetime]) -> Iterator[Segment]:
@@ -94,7 +94,7 @@ def _split(start: datetime, end: datetime, level: int) -> Iterator[tuple[str, da
     if start >= end:
         return
     tier, width = _TIERS[level]
-    first, last = _ceil(start, width), floor(end, width)
+    first, last = ceiling(start, width), floor(end, width)
     if first < last:
         yield tier, first, last
         if level < len(_TIERS) - 1:
@@ -211,5 +211,6 @@ def floor(moment: datetime, width: timedelta) -> datetime:
     return _EPOCH + (moment - _EPOCH) // width * width
 
 
-def _ceil(moment: datetime, width: timedelta) -> datetime:
+def ceiling(moment: datetime, width: timedelta) -> datetime:
+    """Return the first of the moments, so far apart, that is not before this one."""
     return _EPOCH - (_EPOCH - moment) // width * width
