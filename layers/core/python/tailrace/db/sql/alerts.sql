@@ -56,10 +56,6 @@ FROM (
 -- What there is to evaluate.
 SELECT DISTINCT kind FROM alert_rules WHERE enabled AND deleted_at IS NULL
 
--- name: has_rules
--- Whether there is anything to evaluate or to end.
-SELECT EXISTS (SELECT FROM alert_rules) AS any
-
 -- name: put_rule_of_settings
 -- A rule as the settings have it; silence is kept.
 INSERT INTO alert_rules (
