@@ -74,7 +74,7 @@ _SUMS = """
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration),
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY time_to_first_chunk)
 """
-_BUCKET = "date_bin('12 hours', started_at, 'epoch')"
+_BUCKET = "date_bin('1 day', started_at, 'epoch')"
 _BY_DAY = "date_trunc('day', started_at, 'Europe/Berlin')"
 _OF_MODEL = "request_model = 'model-2'"
 _OF_ERRORS = "provider_name = 'provider-1' AND status = 'error'"

@@ -105,12 +105,14 @@ def _split(start: datetime, end: datetime, level: int) -> Iterator[tuple[str, da
 
 
 def bucket_seconds(span: Span) -> int:
-    """Return the width that cuts a span into about 60 buckets."""
+    """Return the width that cuts a span into about 60 buckets, or 30 where these are days."""
     ideal = (span.end - span.start).total_seconds() / _POINTS
     if ideal > _WIDTHS[-1]:
         return math.ceil(ideal / 86_400) * 86_400
+    # Weeks are looked at by days, for which there are rollups, rather than by parts of days.
+    widths = [width for width in _WIDTHS if (width >= 86_400) == (ideal >= 6 * 3600)]
     # Nearest by ratio: half as many buckets are as far off as twice as many.
-    return min(_WIDTHS, key=lambda width: abs(math.log(width / ideal)))
+    return min(widths, key=lambda width: abs(math.log(width / ideal)))
 
 
 def width_of(bucket: str, span: Span) -> int | None:
