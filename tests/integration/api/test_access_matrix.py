@@ -137,6 +137,7 @@ TABLE: dict[str, Row] = {
     "POST /api/admin/dead-letters/purge": Row(
         "admin", 401, 401, 403, 403, 200, 403, 200, json={"ids": [1]}
     ),
+    "GET /api/admin/queue": _admin(200),
     "GET /api/admin/alerts": _admin(200),
     "POST /api/admin/alerts": _admin(201, json=lambda _: RULE | {"name": str(uuid4())}),
     "GET /api/admin/alerts/history": _admin(200),

@@ -26,6 +26,7 @@ from tailrace.http.api.routes import (
     models,
     oidc,
     prometheus,
+    queue,
     search,
     shares,
     transfer,
@@ -94,6 +95,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         alerts,
         prometheus,
         dead_letters,
+        queue,
         health,
     ):
         app.include_router(routes.router)
