@@ -78,6 +78,12 @@ destroy: $(venv) ## Delete what was deployed, after a question
 	@uv pip sync --quiet --python .venv-sam $<
 	@touch $@
 
+# What scans template.yaml in tests; its pins clash with SAM's too.
+.venv-checkov/bin/checkov: tests/acceptance/aws/checkov.lock | $(tools)
+	@uv venv --quiet --clear .venv-checkov
+	@uv pip sync --quiet --python .venv-checkov $<
+	@touch $@
+
 define lambda-function
 	@mkdir -p $(ARTIFACTS_DIR)
 	$(if $^,@$(lambda-install) --target $(ARTIFACTS_DIR) $(foreach list,$^,-r $(list)))
