@@ -107,96 +107,6 @@ export interface Conversation extends ConversationItem {
   messages: StoredMessage[];
 }
 
-export interface Percentiles {
-  p50: number;
-  p95: number;
-  p99: number;
-}
-
-export interface ModelNumbers {
-  provider_name: string;
-  request_model: string;
-  requests: number;
-  errors: number;
-  error_rate: number;
-  duration_p50: number | null;
-  duration_p95: number | null;
-  time_to_first_chunk_p50: number | null;
-  input_tokens: number;
-  output_tokens: number;
-  cost_usd: string | null;
-}
-
-export interface SeriesPoint {
-  start: string;
-  requests: number;
-  errors: number;
-  duration_p95: number | null;
-  time_to_first_chunk_p95: number | null;
-  output_tokens: number;
-}
-
-export interface Overview {
-  from: string;
-  to: string;
-  requests: number;
-  errors: number;
-  error_rate: number;
-  cancelled: number;
-  input_tokens: number;
-  output_tokens: number;
-  cost_usd: string | null;
-  unpriced_requests: number;
-  duration: Percentiles | null;
-  time_to_first_chunk: Percentiles | null;
-  by_model: ModelNumbers[];
-  series: SeriesPoint[];
-  bucket_seconds: number;
-}
-
-export type CallStatus = "ok" | "error" | "cancelled" | "timeout" | "interrupted";
-
-/** An attempt that failed before it had said anything. */
-export interface FailedAttempt {
-  provider_name: string;
-  request_model: string;
-  error_type: string;
-  /** Seconds. */
-  duration: number | null;
-}
-
-export interface Call {
-  id: string;
-  started_at: string;
-  kind: string;
-  status: CallStatus;
-  error_type: string | null;
-  provider_name: string;
-  request_model: string;
-  response_model: string | null;
-  duration: number | null;
-  time_to_first_chunk: number | null;
-  input_tokens: number | null;
-  output_tokens: number | null;
-  cache_read_input_tokens: number | null;
-  cache_write_input_tokens: number | null;
-  reasoning_output_tokens: number | null;
-  usage_estimated: boolean;
-  cost_usd: string | null;
-  unpriced: boolean;
-  finish_reasons: string[] | null;
-  /** How many times a model was asked, the last time included. */
-  attempts: number;
-  /** Id of the model asked for, where another one answered. */
-  fallback_from: string | null;
-  failed_attempts: FailedAttempt[];
-  /** Earlier messages left out, since the model's context was full. */
-  omitted_messages: number;
-  conversation_id: string | null;
-  input_preview: string | null;
-  output_preview: string | null;
-}
-
 /** Sends a request; an answer that is not ok is thrown as a `ProblemError`. */
 export async function request(path: string, init?: RequestInit): Promise<Response> {
   const response = await fetch(path, await withDigest({ credentials: "same-origin", ...init }));
@@ -257,16 +167,6 @@ export const api = {
   /** Asks a run to stop; resolves to false when nothing was active. */
   stop: async (conversation_id: string, run_id?: string): Promise<boolean> =>
     (await post(`/api/chat/${conversation_id}/stop`, { run_id })).status === 202,
-  overview: (from: Date, to: Date, signal?: AbortSignal) =>
-    get<Overview>(
-      `/api/metrics/overview${query({ from: from.toISOString(), to: to.toISOString() })}`,
-      signal,
-    ),
-  calls: (from: Date, cursor: string | null, signal?: AbortSignal) =>
-    get<Page<Call>>(
-      `/api/metrics/calls${query({ limit: 25, from: from.toISOString(), cursor })}`,
-      signal,
-    ),
 };
 
 /** True for an answer that will not change by asking again. */

@@ -8,8 +8,6 @@ export const keys = {
   models: ["models"] as const,
   conversations: ["conversations"] as const,
   conversation: (id: string) => ["conversation", id] as const,
-  overview: (range: string) => ["overview", range] as const,
-  calls: (range: string) => ["calls", range] as const,
 };
 
 /** A session that was ended elsewhere shows by the first answer that asks to sign in. */

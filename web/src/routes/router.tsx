@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import { ChatPage } from "@/features/chat/chat-page";
-import { DEFAULT_RANGE, isRange, type Range } from "@/features/numbers/range";
+import { readSearch } from "@/features/numbers/search";
 import { NotFound, RouteError } from "./fallbacks";
 import { Root } from "./root";
 
@@ -23,10 +23,18 @@ const conversation = createRoute({ getParentRoute: () => chat, path: "/c/$conver
 const numbers = createRoute({
   getParentRoute: () => root,
   path: "/numbers",
-  validateSearch: (search): { range: Range } => ({
-    range: isRange(search.range) ? search.range : DEFAULT_RANGE,
-  }),
+  validateSearch: readSearch,
   component: lazyRouteComponent(() => import("@/features/numbers/numbers-page"), "NumbersPage"),
+});
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: "/numbers/alerts",
+  component: lazyRouteComponent(() => import("@/features/alerts/alerts-page"), "AlertsPage"),
+});
+const pipeline = createRoute({
+  getParentRoute: () => root,
+  path: "/numbers/pipeline",
+  component: lazyRouteComponent(() => import("@/features/alerts/pipeline-page"), "PipelinePage"),
 });
 
 const shared = createRoute({
@@ -56,6 +64,8 @@ export const router = createRouter({
   routeTree: root.addChildren([
     chat.addChildren([newChat, conversation]),
     numbers,
+    alerts,
+    pipeline,
     shared,
     account,
     admin,

@@ -1,5 +1,5 @@
 /** The tries of one call in their order, as the call's details list them. */
-import type { Call } from "@/lib/api";
+import type { Call } from "./api";
 
 export interface Attempt {
   /** `provider/model`. */

@@ -1,4 +1,4 @@
-/** Everything that is known of one call, beside the list. */
+/** Everything that is known of one call, beside the page. */
 import { Link } from "@tanstack/react-router";
 import { ArrowRightIcon } from "lucide-react";
 import type { ReactNode } from "react";
@@ -6,7 +6,7 @@ import { CopyButton } from "@/components/copy-button";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Sheet, SheetContent, SheetDescription, SheetTitle } from "@/components/ui/sheet";
-import type { Call } from "@/lib/api";
+import { Loading } from "@/features/account/section";
 import {
   formatCost,
   formatCount,
@@ -15,18 +15,39 @@ import {
   formatUtc,
   plural,
 } from "@/lib/format";
+import type { Call } from "./api";
 import { attemptsOf, COOLING } from "./attempts";
 import { CallStatusBadge } from "./call-status";
+import type { NumbersSearch } from "./search";
+import { useCall } from "./use-numbers";
 
-export function CallSheet({ call, onClose }: { call: Call | null; onClose: () => void }) {
+interface CallSheetProps {
+  id: string | undefined;
+  onChange: (change: Partial<NumbersSearch>) => void;
+  onClose: () => void;
+}
+
+export function CallSheet({ id, onChange, onClose }: CallSheetProps) {
   return (
-    <Sheet open={call !== null} onOpenChange={(open) => !open && onClose()}>
-      <SheetContent>{call && <Details call={call} />}</SheetContent>
+    <Sheet open={id !== undefined} onOpenChange={(open) => !open && onClose()}>
+      <SheetContent>{id !== undefined && <Shown id={id} onChange={onChange} />}</SheetContent>
     </Sheet>
   );
 }
 
-function Details({ call }: { call: Call }) {
+function Shown({ id, onChange }: { id: string; onChange: CallSheetProps["onChange"] }) {
+  const call = useCall(id);
+  if (call.data !== undefined) return <Details call={call.data} onChange={onChange} />;
+  return (
+    <div className="space-y-4 p-6">
+      <SheetTitle className="font-semibold tracking-tight">One call</SheetTitle>
+      <SheetDescription className="sr-only">Everything that is known of it</SheetDescription>
+      <Loading what="The call" error={call.error} retry={() => void call.refetch()} />
+    </div>
+  );
+}
+
+function Details({ call, onChange }: { call: Call; onChange: CallSheetProps["onChange"] }) {
   const about = call.usage_estimated ? "≈ " : "";
   return (
     <div className="flex min-h-0 flex-1 flex-col">
@@ -40,6 +61,11 @@ function Details({ call }: { call: Call }) {
         </SheetDescription>
       </header>
       <div className="min-h-0 flex-1 space-y-6 overflow-y-auto px-6 py-5">
+        {call.error_message && (
+          <p className="rounded-lg border border-destructive/30 bg-destructive/8 p-3 text-sm break-words">
+            {call.error_message}
+          </p>
+        )}
         <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-2.5 text-sm tabular-nums">
           <Row name="Kind">{call.kind}</Row>
           <Row name="Provider">{call.provider_name}</Row>
@@ -54,6 +80,7 @@ function Details({ call }: { call: Call }) {
           )}
           <Row name="Duration">{formatSeconds(call.duration)}</Row>
           <Row name="Time to first chunk">{formatSeconds(call.time_to_first_chunk)}</Row>
+          <Row name="Time per chunk">{formatSeconds(call.time_per_output_chunk)}</Row>
           <Row name="Tokens in">
             {about}
             {formatCount(call.input_tokens)}
@@ -81,28 +108,66 @@ function Details({ call }: { call: Call }) {
           {call.finish_reasons && call.finish_reasons.length > 0 && (
             <Row name="Finish reason">{call.finish_reasons.join(", ")}</Row>
           )}
-          <Row name="Id">
-            <span className="flex items-center justify-end gap-1">
-              <code className="min-w-0 truncate text-xs">{call.id}</code>
-              <CopyButton text={() => call.id} label="Copy id" />
-            </span>
+          {call.cold_start && <Row name="Cold start">yes</Row>}
+          <Row name="In the log after">
+            {formatSeconds(
+              (Date.parse(call.ingested_at) - Date.parse(call.started_at)) / 1000 -
+                (call.duration ?? 0),
+            )}
           </Row>
+          <IdRow name="Id" id={call.id} />
+          <IdRow name="Request id" id={call.request_id} />
+          <IdRow name="Provider's id" id={call.response_id} />
         </dl>
         {(call.attempts > 1 || call.failed_attempts.length > 0) && <Attempts call={call} />}
         <Preview title="Input" text={call.input_preview} />
         <Preview title="Output" text={call.output_preview} />
+        {call.input_preview === null && call.output_preview === null && (
+          <p className="text-xs text-muted-foreground">No previews of this call are kept.</p>
+        )}
       </div>
-      {call.conversation_id && call.kind === "chat" && (
-        <footer className="border-t px-6 py-4">
-          <Button variant="secondary" className="w-full" asChild>
-            <Link to="/c/$conversationId" params={{ conversationId: call.conversation_id }}>
-              Open the conversation
-              <ArrowRightIcon />
-            </Link>
-          </Button>
-        </footer>
-      )}
+      <Links call={call} onChange={onChange} />
     </div>
+  );
+}
+
+function Links({ call, onChange }: { call: Call; onChange: CallSheetProps["onChange"] }) {
+  const { conversation, conversation_id, message } = call;
+  if (conversation_id === null) return null;
+  return (
+    <footer className="space-y-2 border-t px-6 py-4">
+      {conversation !== null && (
+        <Button variant="secondary" className="w-full" asChild>
+          <Link
+            to="/c/$conversationId"
+            params={{ conversationId: conversation.id }}
+            hash={message === null ? undefined : `m-${message.id}`}
+          >
+            Open the conversation
+            <ArrowRightIcon />
+          </Link>
+        </Button>
+      )}
+      <Button
+        variant="outline"
+        className="w-full"
+        onClick={() => onChange({ conversation_id, call: undefined })}
+      >
+        All calls of this conversation
+      </Button>
+    </footer>
+  );
+}
+
+function IdRow({ name, id }: { name: string; id: string | null }) {
+  if (id === null) return null;
+  return (
+    <Row name={name}>
+      <span className="flex items-center justify-end gap-1">
+        <code className="min-w-0 truncate text-xs">{id}</code>
+        <CopyButton text={() => id} label={`Copy ${name.toLowerCase()}`} />
+      </span>
+    </Row>
   );
 }
 

@@ -1,6 +1,6 @@
 /** How a call ended, in a word and a tone. */
 import { Badge, type BadgeProps } from "@/components/ui/badge";
-import type { CallStatus } from "@/lib/api";
+import type { CallStatus } from "./api";
 
 const STATUSES: Record<CallStatus, { label: string; variant: BadgeProps["variant"] }> = {
   ok: { label: "ok", variant: "success" },

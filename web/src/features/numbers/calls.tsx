@@ -1,42 +1,71 @@
-/** The calls of a range, newest first. A row opens the call's details. */
-import { RotateCwIcon } from "lucide-react";
-import { useState } from "react";
-import { Time } from "@/components/time";
-import { Badge } from "@/components/ui/badge";
+/** The calls of a range, newest first, or as they come in. A row opens the call's details. */
+import { XIcon } from "lucide-react";
+import { useCallback, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Card, CardTitle } from "@/components/ui/card";
+import { Label } from "@/components/ui/label";
 import { Notice } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
-import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
-import { modelName } from "@/features/chat/models";
-import type { Call } from "@/lib/api";
-import { formatCost, formatCount, formatSeconds } from "@/lib/format";
+import { Switch } from "@/components/ui/switch";
 import { sentence } from "@/lib/problem";
-import { keys, queryClient } from "@/lib/query-client";
-import { CallSheet } from "./call-sheet";
-import { CallStatusBadge } from "./call-status";
-import type { Range } from "./range";
-import { useCalls } from "./use-numbers";
+import { exportUrl } from "./api";
+import { CallRow, CallTable } from "./call-row";
+import { type LiveState, merge, useLiveCalls } from "./live";
+import { spanOf } from "./range";
+import { filtersOf, type ListFilters, listFiltersOf, matches, type NumbersSearch } from "./search";
+import { backToNewest, useCalls } from "./use-numbers";
+import { ViewMenu } from "./view-menu";
 
-export function Calls({ range }: { range: Range }) {
-  const calls = useCalls(range);
-  const [opened, setOpened] = useState<Call | null>(null);
-  const items = calls.data?.pages.flatMap((page) => page.items) ?? [];
+const NAMES: Record<keyof ListFilters, string> = {
+  error_type: "error class",
+  finish_reason: "finish reason",
+  conversation_id: "conversation",
+};
+
+interface CallsProps {
+  search: NumbersSearch;
+  onChange: (change: Partial<NumbersSearch>) => void;
+  onOpen: (id: string) => void;
+}
+
+export function Calls({ search, onChange, onOpen }: CallsProps) {
+  const [tail, setTail] = useState(false);
+  // What has come to its end gets no new calls.
+  const follows = tail && search.range !== "custom";
+  const calls = useCalls(search, follows);
+  const { refetch } = calls;
+  const refresh = useCallback(() => void refetch(), [refetch]);
+  const live = useLiveCalls(follows, search.user_id, refresh);
+
+  const only = { ...filtersOf(search), ...listFiltersOf(search) };
+  const listed = calls.data?.pages.flatMap((page) => page.items) ?? [];
+  const items = merge(follows ? live.calls.filter((call) => matches(call, only)) : [], listed);
   const is_paged = (calls.data?.pages.length ?? 0) > 1;
 
   return (
-    <Card>
-      <div className="flex items-center justify-between px-5 pt-4 pb-2">
-        <CardTitle>Recent calls</CardTitle>
+    <Card className="min-w-0" aria-label="Calls" id="calls">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-2 px-4 pt-3 pb-2 sm:px-5">
+        <CardTitle>Calls</CardTitle>
+        <Chips only={listFiltersOf(search)} onChange={onChange} />
+        <span className="flex-1" />
         {is_paged && (
-          <Button
-            variant="outline"
-            size="xs"
-            onClick={() => void queryClient.resetQueries({ queryKey: keys.calls(range) })}
-          >
+          <Button variant="outline" size="xs" onClick={() => backToNewest(search)}>
             Back to the newest
           </Button>
         )}
+        {search.range !== "custom" && (
+          <span className="flex items-center gap-2">
+            <TailState state={live.state} />
+            <Label htmlFor="live-tail" className="text-xs font-normal text-muted-foreground">
+              Live tail
+            </Label>
+            <Switch id="live-tail" checked={tail} onCheckedChange={setTail} />
+          </span>
+        )}
+        <ViewMenu
+          title="Calls"
+          url={(format) => exportUrl(spanOf(search, new Date()), only, format)}
+        />
       </div>
       {calls.isError && (
         <Notice tone="destructive" role="alert" className="mx-5 mb-4">
@@ -46,29 +75,15 @@ export function Calls({ range }: { range: Range }) {
       {calls.isPending ? (
         <RowsSkeleton />
       ) : (
-        <Table>
-          <thead>
-            <tr>
-              <TableHead>Time</TableHead>
-              <TableHead>Status</TableHead>
-              <TableHead>Model</TableHead>
-              <TableHead className="hidden sm:table-cell">Kind</TableHead>
-              <TableHead className="text-right">Duration</TableHead>
-              <TableHead className="hidden text-right md:table-cell">First chunk</TableHead>
-              <TableHead className="hidden text-right lg:table-cell">Tokens in / out</TableHead>
-              <TableHead className="hidden text-right lg:table-cell">Cost</TableHead>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((call) => (
-              <Row key={call.id} call={call} onOpen={() => setOpened(call)} />
-            ))}
-          </tbody>
-        </Table>
+        <CallTable caption="Calls, the newest first">
+          {items.map((call) => (
+            <CallRow key={call.id} call={call} onOpen={onOpen} />
+          ))}
+        </CallTable>
       )}
       {calls.isSuccess && items.length === 0 && (
         <p className="border-t px-5 py-8 text-center text-sm text-muted-foreground">
-          No calls in this range.
+          No such calls in this range.
         </p>
       )}
       {calls.hasNextPage && (
@@ -84,57 +99,43 @@ export function Calls({ range }: { range: Range }) {
           </Button>
         </div>
       )}
-      <CallSheet call={opened} onClose={() => setOpened(null)} />
     </Card>
   );
 }
 
-function Row({ call, onOpen }: { call: Call; onOpen: () => void }) {
-  const about = call.usage_estimated ? "≈ " : "";
+/** What narrows the list alone, each to be taken away. */
+function Chips({ only, onChange }: { only: ListFilters; onChange: CallsProps["onChange"] }) {
+  const names = Object.keys(only) as (keyof ListFilters)[];
+  return names.map((name) => (
+    <Button
+      key={name}
+      variant="secondary"
+      size="xs"
+      className="max-w-56"
+      aria-label={`Do not narrow by ${NAMES[name]}`}
+      onClick={() => onChange({ [name]: undefined })}
+    >
+      <span className="truncate">
+        {NAMES[name]}
+        {name !== "conversation_id" && `: ${only[name]}`}
+      </span>
+      <XIcon />
+    </Button>
+  ));
+}
+
+const TAIL_STATES: Record<LiveState, string> = {
+  off: "",
+  connecting: "connecting…",
+  live: "following",
+  broken: "not following: the server refused",
+};
+
+function TailState({ state }: { state: LiveState }) {
   return (
-    <TableRow className="relative transition-colors hover:bg-accent/50">
-      <TableCell>
-        {/* The button covers its row: one target for the pointer, one stop for the keyboard. */}
-        <button
-          type="button"
-          onClick={onOpen}
-          aria-label={`Details of the call to ${call.request_model}`}
-          className="absolute inset-0 cursor-pointer outline-none focus-visible:ring-2 focus-visible:ring-ring focus-visible:ring-inset"
-        />
-        <Time iso={call.started_at} className="relative cursor-default" />
-      </TableCell>
-      <TableCell>
-        <span className="flex items-center gap-1.5">
-          <CallStatusBadge status={call.status} />
-          {call.attempts > 1 && (
-            <Badge>
-              <RotateCwIcon aria-hidden="true" />
-              {call.attempts}
-              <span className="sr-only"> attempts</span>
-            </Badge>
-          )}
-        </span>
-      </TableCell>
-      <TableCell className="max-w-56">
-        <span className="block truncate">{call.request_model}</span>
-        {call.fallback_from !== null && (
-          <span className="block truncate text-xs text-muted-foreground">
-            instead of {modelName(call.fallback_from)}
-          </span>
-        )}
-      </TableCell>
-      <TableCell className="hidden text-muted-foreground sm:table-cell">{call.kind}</TableCell>
-      <TableCell className="text-right">{formatSeconds(call.duration)}</TableCell>
-      <TableCell className="hidden text-right md:table-cell">
-        {formatSeconds(call.time_to_first_chunk)}
-      </TableCell>
-      <TableCell className="hidden text-right lg:table-cell">
-        {about}
-        {formatCount(call.input_tokens)}
-        <span className="text-muted-foreground"> / {formatCount(call.output_tokens)}</span>
-      </TableCell>
-      <TableCell className="hidden text-right lg:table-cell">{formatCost(call.cost_usd)}</TableCell>
-    </TableRow>
+    <span role="status" className="text-xs text-muted-foreground">
+      {TAIL_STATES[state]}
+    </span>
   );
 }
 

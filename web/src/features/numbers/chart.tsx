@@ -1,49 +1,63 @@
 /**
- * A small chart over time: bars for counts, a line for times. One canvas, drawn by uPlot; the
- * cards of the page move their cursors together. Its values are also in the tables below it.
+ * A chart over time: bars on top of each other for amounts, lines for times. One canvas, drawn by
+ * uPlot; the charts of the page move their cursors together, and a stretch that is dragged over
+ * becomes the range. Its values are also there as a table, see `chart-card.tsx`.
  */
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { SeriesPoint } from "@/lib/api";
 import { useStore } from "@/lib/store";
 import { theme } from "@/lib/theme";
+import type { SeriesPoint } from "./api";
+import type { Span } from "./range";
+import { stacked } from "./stack";
 
 export interface ChartSeries {
   label: string;
   /** Name of a CSS colour variable, such as `--chart-1`. */
   color: string;
   value: (point: SeriesPoint) => number | null;
-  format: (value: number | null) => string;
 }
 
 interface ChartProps {
   points: SeriesPoint[];
   series: ChartSeries[];
   kind: "bars" | "line";
+  format: (value: number | null) => string;
   formatAxis: (value: number) => string;
-  label: string;
+  /** Whether values are whole, so that an axis has no marks between. */
+  whole?: boolean;
+  onZoom: (span: Span) => void;
 }
 
-const HEIGHT = 156;
+const HEIGHT = 168;
 const SYNC = uPlot.sync("numbers");
+/** CSS pixels that must be dragged over, for a click not to be a range. */
+const LEAST_DRAG = 8;
 
-export function Chart({ points, series, kind, formatAxis, label }: ChartProps) {
+export function Chart({ points, series, kind, format, formatAxis, whole, onZoom }: ChartProps) {
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hovered, setHovered] = useState<number | null>(null);
   const current_theme = useStore(theme);
-  const latest = useRef(points);
-  latest.current = points;
+  const latest = useRef({ points, onZoom });
+  latest.current = { points, onZoom };
 
   // The chart is made anew for other colours; new points only move into it.
   // biome-ignore lint/correctness/useExhaustiveDependencies: colours are read from the theme's CSS.
   useEffect(() => {
     const element = frame.current;
     if (element === null) return;
+    const zoom = (made: uPlot) => {
+      const { left, width } = made.select;
+      if (width < LEAST_DRAG) return;
+      const at = (x: number) => new Date(made.posToVal(x, "x") * 1000);
+      made.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+      latest.current.onZoom({ from: at(left), to: at(left + width) });
+    };
     const made = new uPlot(
-      options(element, { series, kind, formatAxis, onHover: setHovered }),
-      toData(latest.current, series),
+      options(element, { series, kind, formatAxis, whole, onHover: setHovered, onZoom: zoom }),
+      toData(latest.current.points, series, kind),
       element,
     );
     plot.current = made;
@@ -56,39 +70,40 @@ export function Chart({ points, series, kind, formatAxis, label }: ChartProps) {
       made.destroy();
       plot.current = null;
     };
-  }, [series, kind, formatAxis, current_theme]);
+  }, [series, kind, formatAxis, whole, current_theme]);
 
   useEffect(() => {
-    plot.current?.setData(toData(points, series));
-  }, [points, series]);
+    plot.current?.setData(toData(points, series, kind));
+  }, [points, series, kind]);
 
   const point = hovered === null ? undefined : points[hovered];
   return (
-    <figure className="relative m-0">
-      <figcaption className="sr-only">{label}</figcaption>
-      <div ref={frame} aria-hidden="true" style={{ height: HEIGHT }} />
-      {point && (
-        <p
-          aria-hidden="true"
-          className="pointer-events-none absolute -top-2 right-0 flex gap-3 rounded-md border bg-popover px-2 py-1 text-xs tabular-nums shadow-md"
-        >
-          <span className="text-muted-foreground">{axisTime(new Date(point.start))}</span>
-          {series.map(({ label: name, color, value, format }) => (
-            <span key={name} className="flex items-center gap-1.5">
-              <span className="size-1.5 rounded-full" style={{ background: `var(${color})` }} />
-              {name} {format(value(point))}
-            </span>
-          ))}
-        </p>
-      )}
-    </figure>
+    <div className="relative" aria-hidden="true">
+      <ul className="mb-1 flex min-h-4 flex-wrap gap-x-3 gap-y-0.5 text-xs text-muted-foreground tabular-nums">
+        {series.map(({ label, color, value }) => (
+          <li key={label} className="flex items-center gap-1.5">
+            <span className="size-1.5 rounded-full" style={{ background: `var(${color})` }} />
+            {label}
+            {point && <span className="text-foreground">{format(value(point))}</span>}
+          </li>
+        ))}
+        {point && <li className="ml-auto">{axisTime(new Date(point.start))}</li>}
+      </ul>
+      <div ref={frame} style={{ height: HEIGHT }} />
+    </div>
   );
 }
 
-function toData(points: SeriesPoint[], series: ChartSeries[]): uPlot.AlignedData {
+function toData(
+  points: SeriesPoint[],
+  series: ChartSeries[],
+  kind: ChartProps["kind"],
+): uPlot.AlignedData {
+  const values = series.map(({ value }) => points.map(value));
   return [
     points.map((point) => Date.parse(point.start) / 1000),
-    ...series.map(({ value }) => points.map(value)),
+    // The whole pile is drawn first, what it stands on over it.
+    ...(kind === "bars" ? stacked(values).reverse() : values),
   ];
 }
 
@@ -110,9 +125,12 @@ function options(
     series,
     kind,
     formatAxis,
+    whole,
     onHover,
-  }: Pick<ChartProps, "series" | "kind" | "formatAxis"> & {
+    onZoom,
+  }: Pick<ChartProps, "series" | "kind" | "formatAxis" | "whole"> & {
     onHover: (index: number | null) => void;
+    onZoom: (made: uPlot) => void;
   },
 ): uPlot.Options {
   const muted = css("--muted-foreground");
@@ -124,12 +142,16 @@ function options(
     padding: [8, 2, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: SYNC.key },
-      drag: { x: false, y: false },
+      // Of the other charts the cursor is moved, but nothing is dragged there.
+      sync: { key: SYNC.key, filters: { pub: (type) => type === "mousemove" } },
+      drag: { x: true, y: false, setScale: false },
       y: false,
       points: { show: kind === "line" },
     },
-    hooks: { setCursor: [(made) => onHover(made.cursor.idx ?? null)] },
+    hooks: {
+      setCursor: [(made) => onHover(made.cursor.idx ?? null)],
+      setSelect: [onZoom],
+    },
     scales: {
       x: { time: true },
       y: { range: (_, __, max) => [0, (max || 1) * 1.1] },
@@ -151,32 +173,35 @@ function options(
         space: 42,
         grid: { stroke: grid, width: 1 },
         ticks: { show: false },
-        incrs:
-          kind === "bars" ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6] : undefined,
+        incrs: whole
+          ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7, 1e8]
+          : undefined,
         values: (_, splits) => splits.map(formatAxis),
       },
     ],
     series: [
       {},
-      ...series.map(({ label, color }): uPlot.Series => {
-        const stroke = css(color);
-        return kind === "bars"
-          ? {
-              label,
-              fill: stroke,
-              width: 0,
-              points: { show: false },
-              paths: uPlot.paths.bars?.({ size: [0.7, 14], radius: 0.25 }),
-            }
-          : {
-              label,
-              stroke,
-              width: 1.75,
-              fill: (made) => fade(made, stroke),
-              spanGaps: false,
-              points: { show: true, size: 4, fill: stroke, width: 0 },
-            };
-      }),
+      ...(kind === "bars" ? series.toReversed() : series).map(
+        ({ label, color }, index): uPlot.Series => {
+          const stroke = css(color);
+          return kind === "bars"
+            ? {
+                label,
+                fill: stroke,
+                width: 0,
+                points: { show: false },
+                paths: uPlot.paths.bars?.({ size: [0.7, 14], radius: 0.2 }),
+              }
+            : {
+                label,
+                stroke,
+                width: 1.75,
+                fill: index === 0 ? (made) => fade(made, stroke) : undefined,
+                spanGaps: false,
+                points: { show: true, size: 4, fill: stroke, width: 0 },
+              };
+        },
+      ),
     ],
   };
 }
@@ -185,7 +210,7 @@ function fade(made: uPlot, color: string): CanvasGradient | string {
   const { top, height } = made.bbox;
   if (!Number.isFinite(top + height)) return "transparent";
   const gradient = made.ctx.createLinearGradient(0, top, 0, top + height);
-  gradient.addColorStop(0, `color-mix(in oklab, ${color} 34%, transparent)`);
+  gradient.addColorStop(0, `color-mix(in oklab, ${color} 30%, transparent)`);
   gradient.addColorStop(1, `color-mix(in oklab, ${color} 1%, transparent)`);
   return gradient;
 }
