@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr
 
-from tailrace import cursor as cursors
 from tailrace.ids import uuid7
 from tailrace.maintenance.partitions import create_partitions
 from tailrace.metrics.calls import calls as list_calls
@@ -259,14 +258,13 @@ class TestCalls:
             _within(calls, owner_id), key=lambda event: (event.started_at, event.id), reverse=True
         )
 
-        found, cursor = [], None
+        found, before = [], None
         while True:
-            before = cursors.decode(cursor)
             page = await list_calls(log.pool, owner_id, _START, _END, 70, before)
-            found += page["items"]
-            if (cursor := page["next_cursor"]) is None:
+            found += page.items
+            if (before := page.following) is None:
                 break
-            assert len(page["items"]) == 70
+            assert len(page.items) == 70
 
         assert [call["id"] for call in found] == [event.id for event in expected]
 
@@ -276,19 +274,17 @@ class TestCalls:
         await ingest(services)
 
         first = await list_calls(services.pool, None, _START, _END, 3)
-        second = await list_calls(
-            services.pool, None, _START, _END, 3, cursors.decode(first["next_cursor"])
-        )
+        second = await list_calls(services.pool, None, _START, _END, 3, first.following)
 
-        ids = [call["id"] for call in (*first["items"], *second["items"])]
+        ids = [call["id"] for call in (*first.items, *second.items)]
         assert ids == sorted((event.id for event in events), reverse=True)
-        assert second["next_cursor"] is None
+        assert second.following is None
 
     async def test_a_full_last_page_has_no_next(self, services: Services) -> None:
         await publish_all(services.queue, [make_event(started_at=_START) for _ in range(3)])
         await ingest(services)
 
-        assert (await list_calls(services.pool, None, _START, _END, 3))["next_cursor"] is None
+        assert (await list_calls(services.pool, None, _START, _END, 3)).following is None
 
     async def test_a_call_is_shown_with_what_it_cost(self, services: Services) -> None:
         conversation_id = uuid7()
@@ -305,7 +301,7 @@ class TestCalls:
 
         page = await list_calls(services.pool, None, _START, _END, 10)
 
-        assert page["items"] == [
+        assert page.items == [
             {
                 "id": event.id,
                 "started_at": _START,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tailrace.attachments.library import Library
     from tailrace.auth.oidc import Provider as IdentityProvider
+    from tailrace.cursor import Cursors
     from tailrace.limits.limiter import Limiter
     from tailrace.mail import Mailer
     from tailrace.maintenance.archive import Shelf
@@ -93,6 +94,12 @@ class Services:
         from tailrace.limits.limiter import Limiter
 
         return Limiter(self.redis, self.settings)
+
+    @cached_property
+    def cursors(self) -> "Cursors":
+        from tailrace.cursor import Cursors
+
+        return Cursors(self.settings.secret_key.get_secret_value())
 
     async def open(self) -> None:
         """Start the pool; returns at once, whether or not the database answers."""

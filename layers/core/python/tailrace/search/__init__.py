@@ -5,6 +5,6 @@ vocabulary that it takes for that, called by maintenance. What is indexed, and w
 triggers of the schema; who writes questions without answers calls `index_rest`.
 """
 
-from tailrace.search.store import Filters, find, index_rest
+from tailrace.search.store import Filters, Key, find, index_rest
 
-__all__ = ["Filters", "find", "index_rest"]
+__all__ = ["Filters", "Key", "find", "index_rest"]

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from psycopg import AsyncCursor
 
-from tailrace import cursor as keys
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, pipeline
 from tailrace.search import typos
@@ -80,7 +79,8 @@ class _Place(NamedTuple):
     id: UUID | None = None
 
 
-_Key = tuple[bool, datetime, bool, datetime, UUID, float | None, UUID | None]
+#: Where a page begins.
+Key = tuple[bool, datetime, bool, datetime, UUID, float | None, UUID | None]
 
 
 async def index_rest(connection: Connection, owner_id: UUID, conversation_id: UUID) -> None:
@@ -89,7 +89,7 @@ async def index_rest(connection: Connection, owner_id: UUID, conversation_id: UU
 
 
 async def find(
-    pool: Pool, owner_id: UUID, text: str, filters: Filters, limit: int, cursor: str | None
+    pool: Pool, owner_id: UUID, text: str, filters: Filters, limit: int, following: Key | None
 ) -> Row:
     """Return a page of the owner's matches.
 
@@ -97,23 +97,22 @@ async def find(
     ----------
     text
         As `websearch_to_tsquery` reads it: words, "phrases", ``or``, ``-not``.
-    cursor
-        ``next_cursor`` of the page before.
+    following
+        The key that the page before gave.
 
     Returns
     -------
     dict
-        ``items``, ``next_cursor``, and ``corrected``: whether nothing was found, and the items are
-        matches of similar words.
+        ``items``, the key ``following`` or ``None``, and ``corrected``: whether nothing was found,
+        and the items are matches of similar words.
 
     Raises
     ------
     Problem
-        422 on ``cursor``, 503 when PostgreSQL cannot be reached.
+        503 when PostgreSQL cannot be reached.
     """
-    key = keys.decode_as(_Key, cursor)
     now = datetime.now(UTC)
-    place = _Place(False, now, True, now, _LAST_ID) if key is None else _Place(*key)
+    place = _Place(False, now, True, now, _LAST_ID) if following is None else _Place(*following)
     async with pipeline(pool) as connection:
         await connection.execute(_sql["configure"])
         rows = await connection.execute(
@@ -122,7 +121,7 @@ async def find(
         asked = {row["language"]: row["query"] for row in await rows.fetchall()}
         search = _Search(connection, owner_id, asked, filters)
         matches = [] if place.mended else await search.matches(place, limit + 1)
-        if place.mended or (key is None and not matches):
+        if place.mended or (following is None and not matches):
             mended = await typos.mend(connection, owner_id, asked)
             if mended is not None:
                 place = place._replace(mended=True)
@@ -131,7 +130,7 @@ async def find(
         page = matches[:limit]
         return {
             "items": await search.show(page),
-            "next_cursor": keys.encode(*page[-1]) if len(matches) > limit else None,
+            "following": tuple(page[-1]) if len(matches) > limit else None,
             "corrected": place.mended and bool(page),
         }
 

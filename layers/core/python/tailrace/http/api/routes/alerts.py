@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from tailrace import cursor as cursors
 from tailrace.alerts import store
 from tailrace.alerts.rules import (
     Calls,
@@ -135,12 +134,12 @@ async def list_alerts(
     services: CurrentServices, caller: Admin, limit: _Limit = 30, cursor: _Cursor = None
 ) -> RulePage:
     """List rules with their states, the oldest rule first."""
-    rows = await store.list_rules(services.pool, limit + 1, cursors.decode(cursor))
+    rows = await store.list_rules(services.pool, limit + 1, services.cursors.decode(cursor))
     page = [_rule(row) for row in rows[:limit]]
     more = len(rows) > limit
     return RulePage(
         items=page,
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
     )
 
 
@@ -153,12 +152,12 @@ async def list_history(
     cursor: _Cursor = None,
 ) -> EventPage:
     """List how states changed and who was told, the newest first."""
-    before = cursors.decode(cursor)
+    before = services.cursors.decode(cursor)
     rows = await store.list_events(services.pool, limit + 1, before, rule_id)
     page = [_event(row) for row in rows[:limit]]
     more = len(rows) > limit
     return EventPage(
-        items=page, next_cursor=cursors.encode(page[-1].at, page[-1].id) if more else None
+        items=page, next_cursor=services.cursors.encode(page[-1].at, page[-1].id) if more else None
     )
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tailrace import cursor as cursors
 from tailrace.auth import attempts, resets, sessions, users
 from tailrace.auth.identity import (
     SESSION_COOKIE,
@@ -210,12 +209,14 @@ async def list_sessions(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> SessionPage:
     """List where the caller is signed in, the newest first."""
-    rows = await sessions.list_page(services.pool, caller.id, limit + 1, cursors.decode(cursor))
+    rows = await sessions.list_page(
+        services.pool, caller.id, limit + 1, services.cursors.decode(cursor)
+    )
     page = [SessionItem(**row, current=row["id"] == caller.session_id) for row in rows[:limit]]
     more = len(rows) > limit
     return SessionPage(
         items=page,
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
     )
 
 

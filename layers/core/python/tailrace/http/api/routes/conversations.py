@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from tailrace import cursor as cursors
 from tailrace.auth.identity import Caller
 from tailrace.conversations import changes, store
 from tailrace.http.api.deps import CurrentServices, Reader, Writer, require
@@ -128,7 +127,7 @@ async def list_conversations(
     With ``archived`` those that were put away; with ``deleted`` those that can be restored, the
     last deleted first.
     """
-    before = cursors.decode_as(store.PageKey, cursor)
+    before = services.cursors.decode_as(store.PageKey, cursor)
     if caller.kind == "guest":
         return ConversationPage(items=[], next_cursor=None)
     pool, limit_and_one = services.pool, limit + 1
@@ -146,7 +145,7 @@ async def list_conversations(
     return ConversationPage(
         items=page,
         next_cursor=last
-        and cursors.encode(last.pinned, last.deleted_at or last.updated_at, last.id),
+        and services.cursors.encode(last.pinned, last.deleted_at or last.updated_at, last.id),
     )
 
 

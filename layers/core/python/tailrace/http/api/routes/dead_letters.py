@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query
 from msgspec import Meta
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from tailrace import cursor as cursors
 from tailrace.http.api.deps import Admin, CurrentServices
 from tailrace.problems import not_found
 from tailrace.telemetry import dead_letters
@@ -90,13 +89,15 @@ async def list_dead_letters(
     parked: bool | None = None,
 ) -> DeadLetterPage:
     """List dead letters, the newest first."""
-    key = cursors.decode_as(_CursorKey, cursor)
+    key = services.cursors.decode_as(_CursorKey, cursor)
     rows = await dead_letters.list_page(
         services.pool, limit + 1, before=key[0] if key else None, parked=parked
     )
     page = [DeadLetterItem(**row) for row in rows[:limit]]
     more = len(rows) > limit
-    return DeadLetterPage(items=page, next_cursor=cursors.encode(page[-1].id) if more else None)
+    return DeadLetterPage(
+        items=page, next_cursor=services.cursors.encode(page[-1].id) if more else None
+    )
 
 
 @router.get("/{letter_id}")

@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from tailrace import cursor as cursors
 from tailrace.auth import keys
 from tailrace.auth.keys import Scope
 from tailrace.http.api.deps import CurrentServices, Person
@@ -81,12 +80,14 @@ async def list_keys(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> KeyPage:
     """List the caller's keys, the newest first."""
-    rows = await keys.list_page(services.pool, caller.id, limit + 1, cursors.decode(cursor))
+    rows = await keys.list_page(
+        services.pool, caller.id, limit + 1, services.cursors.decode(cursor)
+    )
     page = [KeyItem(**row) for row in rows[:limit]]
     more = len(rows) > limit
     return KeyPage(
         items=page,
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
     )
 
 

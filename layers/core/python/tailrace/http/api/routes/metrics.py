@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
-from tailrace import cursor as cursors
 from tailrace.auth.identity import Caller
 from tailrace.db import queries
 from tailrace.db.pool import connect
@@ -172,7 +171,7 @@ async def calls(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> dict[str, Any]:
     """List the calls of a span of time, the newest first."""
-    before = cursors.decode(cursor)
+    before = services.cursors.decode(cursor)
     only = view.narrowed(
         error_type=error_type,
         finish_reason=finish_reason,
@@ -180,7 +179,14 @@ async def calls(
         min_duration=min_duration,
         min_cost_usd=min_cost_usd,
     )
-    return await read_calls(services.pool, view.owner_id, view.start, view.end, limit, before, only)
+    found = await read_calls(
+        services.pool, view.owner_id, view.start, view.end, limit, before, only
+    )
+    following = found.following
+    return {
+        "items": found.items,
+        "next_cursor": services.cursors.encode(*following) if following else None,
+    }
 
 
 @router.get("/calls/{call_id}")

@@ -64,5 +64,7 @@ async def find(
     if caller.kind == "guest":
         return MatchPage(items=[], next_cursor=None, corrected=False)
     filters = search.Filters(tag, model, start, to)
-    page = await search.find(services.pool, caller.id, q, filters, limit, cursor)
-    return MatchPage(**page)
+    before = services.cursors.decode_as(search.Key, cursor)
+    page = await search.find(services.pool, caller.id, q, filters, limit, before)
+    following = page.pop("following")
+    return MatchPage(**page, next_cursor=services.cursors.encode(*following) if following else None)

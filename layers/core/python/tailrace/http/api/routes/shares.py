@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from tailrace import cursor as cursors
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store as conversations
 from tailrace.http.api.deps import CurrentServices, Reader, Writer
@@ -131,14 +130,14 @@ async def list_shares(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> SharePage:
     """List the links to a conversation, the newest first."""
-    before = cursors.decode(cursor)
+    before = services.cursors.decode(cursor)
     await conversations.require(services.pool, caller.id, id)
     rows = await store.list_page(services.pool, caller.id, id, limit + 1, before)
     page = [Share(**row) for row in rows[:limit]]
     more = len(rows) > limit
     return SharePage(
         items=page,
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
     )
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from tailrace import cursor as cursors
 from tailrace.auth import users
 from tailrace.http.api.deps import Admin, CurrentServices
 from tailrace.ids import parse_uuid
@@ -51,12 +50,12 @@ async def list_users(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> UserPage:
     """List all users, the newest first."""
-    rows = await users.list_page(services.pool, limit + 1, cursors.decode(cursor))
+    rows = await users.list_page(services.pool, limit + 1, services.cursors.decode(cursor))
     page = [UserItem(**row) for row in rows[:limit]]
     more = len(rows) > limit
     return UserPage(
         items=page,
-        next_cursor=cursors.encode(page[-1].created_at, page[-1].id) if more else None,
+        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
     )
 
 
