@@ -199,13 +199,13 @@ def _is_to_come(url: SecretStr) -> bool:
 
 def _import_application() -> None:
     """Load the application while the servers start; its frameworks take a second."""
-    importlib.import_module("localstack.embedded.serving")
+    importlib.import_module("tailrace.server.serving")
 
 
 def _serve(
     settings: Settings, listeners: list[socket.socket], announce: Callable[[], None]
 ) -> None:
-    from localstack.embedded.serving import serve_until
+    from tailrace.server.serving import serve_until
 
     serve_until(_STOP_SIGNALS, settings, _WEB_ROOT, listeners, announce)
 

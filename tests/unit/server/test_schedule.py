@@ -1,11 +1,11 @@
-"""The schedule of ``make up``: a tick that fails is one line and never the end."""
+"""The schedules of a server: a tick that fails is one line and never the end."""
 
 import asyncio
 import logging
 
 import pytest
 
-from localstack.embedded.schedule import repeat
+from tailrace.server.schedule import repeat
 
 
 class _Ticks:

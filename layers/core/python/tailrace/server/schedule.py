@@ -1,7 +1,7 @@
 """What EventBridge Scheduler does on AWS: calls ingest and maintain every few seconds.
 
-Called by `up`. Uses services of its own, as the functions do there; a tick that fails is one line
-in the log and never ends the schedule.
+Called by `serving`. Uses services of its own, as the functions do there; a tick that fails is one
+line in the log and never ends the schedule.
 """
 
 import asyncio

@@ -1,20 +1,20 @@
 """Serves the site in this process, with the schedules beside it, until a signal ends it.
 
-Called by `up`, which loads this module while the servers start; knows nothing of them.
+Called by `__main__`, and by the embedded stack, which loads this module while its servers start.
 """
 
 import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
-from localstack.embedded import schedule
 from tailrace.http.site import Site, create_app
+from tailrace.server import schedule
 from tailrace.services import Services
 from tailrace.settings import Settings
 
@@ -28,6 +28,8 @@ def serve_until(
     web_root: Path,
     listeners: list[socket.socket],
     announce: Callable[[], None],
+    *,
+    schedules: bool = True,
 ) -> None:
     """Serve the site and keep the schedules until one of the signals comes.
 
@@ -42,6 +44,8 @@ def serve_until(
         Bound sockets; closed at the end.
     announce
         Called once requests are answered.
+    schedules
+        Whether this process ingests and maintains, too.
     """
 
     async def serve() -> None:
@@ -49,7 +53,7 @@ def serve_until(
         loop = asyncio.get_running_loop()
         for number in stop_signals:
             loop.add_signal_handler(number, server.stop)
-        async with schedule.running(settings):
+        async with schedule.running(settings) if schedules else nullcontext():
             await server.serve(listeners)
 
     uvloop.run(serve())
@@ -68,7 +72,7 @@ class _Server(uvicorn.Server):
                 log_level="error",
                 access_log=False,
                 server_header=False,
-                # Nothing stands in front: a forwarded address would be the client's own claim.
+                # Whom to believe about addresses, the settings say: tailrace.limits.addresses.
                 proxy_headers=False,
                 timeout_graceful_shutdown=_GRACE,
             )
