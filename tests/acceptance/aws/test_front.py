@@ -7,9 +7,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
-from tailrace.http.site import Site
+from tailrace.http.site import part_of
 from tests.acceptance.aws.cloudformation import Template
 
 # Whom each path belongs to; tailrace.http.site says the same of one address.
@@ -86,19 +85,7 @@ def test_api_gateway_sends_a_path_where_it_belongs(translated, path, origin):
 
 @pytest.mark.parametrize(("path", "origin"), PATHS.items())
 def test_one_address_sends_a_path_where_it_belongs(path, origin):
-    async def of(name, scope, receive, send):
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": name.encode()})
-
-    site = object.__new__(Site)
-    for name in ("chat", "api", "page"):
-        app = lambda scope, receive, send, name=name: of(name, scope, receive, send)  # noqa: E731
-        setattr(site, f"_{name}", app)
-
-    async def dispatch(scope, receive, send):
-        await site._dispatch(scope, receive, send)
-
-    assert TestClient(dispatch).get(path).text == origin
+    assert part_of(path) == origin
 
 
 def test_nothing_of_a_function_is_kept_or_held_back(distribution):

@@ -1,6 +1,6 @@
 """Page, API and streams as one application over one `Services`: what one address serves.
 
-Called by the embedded stack, or any other place that is one process; on AWS the content delivery
+Called by `tailrace.server`, and any other place that is one process; on AWS the content delivery
 network does this routing, and no function imports it.
 """
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +26,22 @@ _STREAMED = re.compile(r"/api/(chat/.*|conversations/[^/]*/export|metrics/(live|
 # The build puts a hash of the content into the names under assets/.
 _HASHED = "assets/"
 _FOREVER = "public, max-age=31536000, immutable"
+
+
+def part_of(path: str) -> Literal["api", "chat", "page"]:
+    """Return which part of the site a path belongs to: on AWS, whose origin answers it."""
+    if path in ("/api/chat", "/api/export") or _STREAMED.fullmatch(path):
+        return "chat"
+    if path.startswith("/api/") or path in ("/api", "/healthz", "/readyz", "/metrics"):
+        return "api"
+    return "page"
+
+
+def create_page(web_root: Path) -> Starlette:
+    """Return the application that serves the built page."""
+    return Starlette(
+        routes=[Mount("/", _Page(directory=web_root))], exception_handlers=problems.HANDLERS
+    )
 
 
 def create_app(services: Services, web_root: Path) -> "Site":
@@ -52,10 +69,11 @@ class Site(Router):
         super().__init__(default=self._dispatch, redirect_slashes=False, lifespan=self._live)
         self._services = services
         self._chat = chat.create_app(services, lifespan=False)
-        self._api = api.create_app(services, lifespan=False)
-        self._page = Starlette(
-            routes=[Mount("/", _Page(directory=web_root))], exception_handlers=problems.HANDLERS
-        )
+        self._parts: dict[str, ASGIApp] = {
+            "api": api.create_app(services, lifespan=False),
+            "chat": self._chat,
+            "page": create_page(web_root),
+        }
         self._chat_life = AsyncExitStack()
 
     async def interrupt(self) -> None:
@@ -79,14 +97,7 @@ class Site(Router):
             await self._services.close()
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        if path in ("/api/chat", "/api/export") or _STREAMED.fullmatch(path):
-            app = self._chat
-        elif path.startswith("/api/") or path in ("/api", "/healthz", "/readyz", "/metrics"):
-            app = self._api
-        else:
-            app = self._page
-        await app(scope, receive, send)
+        await self._parts[part_of(scope["path"])](scope, receive, send)
 
 
 class _Page(StaticFiles):
