@@ -11,7 +11,7 @@ import logging
 import math
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, NamedTuple
@@ -231,6 +231,9 @@ class _Ingestion:
         # One worker at a time reads or decodes: in step, all would compute and then all would wait,
         # and one's answers from the queue would lie around while the other computes.
         self._turn = asyncio.Lock()
+        # One worker at a time takes a batch of the queue, and holds a hand while it has it.
+        self._door = asyncio.Lock()
+        self._hands = asyncio.Semaphore(_WORKERS)
         # Until the first batch proves otherwise, every event is taken for new and fit.
         self._straight = True
         self._asked_for_parked = False
@@ -286,24 +289,36 @@ class _Ingestion:
         """Land one batch of the queue; true when there may be more."""
         queue = self._services.queue
         try:
-            async with self._turn:
-                messages = await queue.receive(self._limit)
-            if not messages:
-                return False
-            ids = [message.id for message in messages]
-            try:
-                async with self._holding(ids):
-                    await self._commit_messages(messages)
-            except BaseException:
-                # The next ingestion need not wait until we are taken for dead.
-                with suppress(QueueUnavailable):
-                    await queue.release(ids)
-                raise
-            await queue.acknowledge(ids)
+            async with AsyncExitStack() as hands:
+                async with self._door:
+                    await hands.enter_async_context(self._hands)
+                    async with self._turn:
+                        messages = await queue.receive(self._limit)
+                    if not messages:
+                        return False
+                    if len(messages) == 1:
+                        # What comes alone may be what ends us, and must take nothing along.
+                        for _ in range(_WORKERS - 1):
+                            await hands.enter_async_context(self._hands)
+                await self._land_held(messages)
         except QueueUnavailable as error:
             self._note_unavailable(error)
             return False
         return len(messages) >= self._limit or self.report.received < self._expected
+
+    async def _land_held(self, messages: list[Message]) -> None:
+        """Land what the queue handed us, and tell it so."""
+        queue = self._services.queue
+        ids = [message.id for message in messages]
+        try:
+            async with self._holding(ids):
+                await self._commit_messages(messages)
+        except BaseException:
+            # The next ingestion need not wait until we are taken for dead.
+            with suppress(QueueUnavailable):
+                await queue.release(ids)
+            raise
+        await queue.acknowledge(ids)
 
     async def land_received(self, messages: list[Message]) -> list[str]:
         """Land messages of the queue that somebody else received; return which did not.
