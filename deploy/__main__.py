@@ -76,6 +76,8 @@ def down(s3: Any, stack: Stack) -> None:
     stack.delete()
     print(f"Deleted {stack.name}. What stays, and costs its storage:")
     print(f"  the bucket {outputs.get('AttachmentsBucket')} with files of messages")
+    if "ArchiveBucket" in outputs:
+        print(f"  the bucket {outputs['ArchiveBucket']} with archived days of calls")
     print("  the last snapshot of a database that the stack had made")
 
 

@@ -29,6 +29,7 @@ REST = [
     {},
     {
         "Bedrock": "true",
+        "Archive": "true",
         "MailUrl": "ses:",
         "OidcIssuer": "https://id.example.org",
         "OidcClientId": "tailrace",

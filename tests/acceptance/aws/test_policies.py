@@ -10,6 +10,7 @@ from tests.acceptance.aws.test_parameters import BROUGHT
 
 EVERYTHING = {
     "Queue": "sqs",
+    "Archive": "true",
     "Bedrock": "true",
     "MailUrl": "ses:",
     "OidcIssuer": "https://id.example.org",
@@ -29,7 +30,7 @@ OWN = {
     "ChatRole": {"ProvidersSecret", "Attachments", "EventQueue"},
     "ApiRole": {"ProvidersSecret", "OidcSecret", "Attachments", "EventQueue"},
     "IngestRole": {"EventQueue", "DeadEventQueue"},
-    "MaintainRole": {"MailSecret", "Attachments", "AlarmTopic", "EventQueue"},
+    "MaintainRole": {"MailSecret", "Attachments", "ArchiveBucket", "AlarmTopic", "EventQueue"},
     "MigrateRole": set(),
     "GatewayRole": {"Page"},
 }
@@ -161,7 +162,7 @@ def test_buckets_are_private_encrypted_and_over_tls(template):
         for policy in template.of_type("AWS::S3::BucketPolicy").values()
     }
     buckets = template.of_type("AWS::S3::Bucket")
-    assert policies.keys() == buckets.keys() == {"Attachments", "Page"}
+    assert policies.keys() == buckets.keys() == {"ArchiveBucket", "Attachments", "Page"}
     for name, bucket in buckets.items():
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket["BucketEncryption"]
@@ -172,7 +173,7 @@ def test_buckets_are_private_encrypted_and_over_tls(template):
             if statement["Effect"] == "Allow":
                 assert statement["Principal"] == {"Service": "cloudfront.amazonaws.com"}
                 assert "Distribution" in references(statement["Condition"])
-    # Who signed a request must be the page's own script.
+    # A request that we signed is for the page alone to send.
     [rule] = buckets["Attachments"]["CorsConfiguration"]["CorsRules"]
     assert "*" not in rule["AllowedOrigins"]
 

@@ -21,7 +21,7 @@ CHOICES = [
         **{"Network": "public", "Queue": "sqs", "Front": "apigateway", "WebAclArn": "create"},
         **{"HostedZoneId": "Z1", "AlarmEmail": "ops@example.org", **BROUGHT, **DOMAIN},
     },
-    {"Database": "rds", "Nat": "true", "Front": "none", "UrlAuth": "NONE"},
+    {"Database": "rds", "Nat": "true", "Front": "none", "UrlAuth": "NONE", "Archive": "true"},
 ]
 
 

@@ -28,6 +28,41 @@ def _providers(**changes: object) -> str:
     return json.dumps([provider | {"api_key": "sk-hunter2"} | changes])
 
 
+def test_one_variable_holds_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {
+        "guest_limit": 0,
+        "budget_usd_per_day": 50,
+        "fallbacks": {"a/x": ["b/y"]},
+        "previews": False,
+        "registration": "closed",
+        "title_model": None,
+        "guest_window": 10,
+    }
+    settings = _load(monkeypatch, settings=json.dumps(many), guest_window="20")
+    assert settings.guest_limit == 0
+    assert settings.budget_usd_per_day == 50
+    assert settings.fallbacks == {"a/x": ("b/y",)}
+    assert settings.previews is False
+    assert settings.registration == "closed"
+    assert settings.title_model is None
+    # What is set by itself wins.
+    assert settings.guest_window == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "TAILRACE_SETTINGS: not a JSON object"),
+        ("guest_limit=1", "TAILRACE_SETTINGS: not a JSON object"),
+        ('{"guest_limits": 1}', "TAILRACE_SETTINGS: there is no setting 'guest_limits'"),
+        ('{"guest_limit": "many"}', "TAILRACE_GUEST_LIMIT: "),
+    ],
+)
+def test_a_bad_one_of_many_is_named(monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{said}"):
+        _load(monkeypatch, settings=text)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -136,6 +136,8 @@ class ProviderSettings(BaseModel):
 
 
 _PREFIX = "TAILRACE_"
+# Settings in one variable, where there is no room for each.
+_ADDED = f"{_PREFIX}SETTINGS"
 
 
 class AlertTargetSettings(BaseModel):
@@ -428,10 +430,11 @@ class Settings(BaseSettings):
 
 
 class _Environment(EnvSettingsSource):
-    """The environment, with the values of the secrets that it names by ARN."""
+    """The environment, what ``TAILRACE_SETTINGS`` adds, and the secrets that it names by ARN."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         variables = super()._load_env_vars()
+        variables = {**self._added(variables.get(_ADDED.lower())), **variables}
         arns = {
             name: value
             for name, value in variables.items()
@@ -447,6 +450,21 @@ class _Environment(EnvSettingsSource):
             name = next(name for name, arn in arns.items() if arn.startswith(error.arn))
             raise SettingsError(f"{name.upper()}: {error}") from None
         return {**variables, **{name: values[arn] for name, arn in arns.items()}}
+
+    def _added(self, text: str | None) -> dict[str, str]:
+        """Return the variables that a JSON object of settings by name stands for."""
+        try:
+            added = json.loads(text or "{}")
+            unknown = added.keys() - self.settings_cls.model_fields.keys()
+        except (ValueError, AttributeError):
+            raise SettingsError(f"{_ADDED}: not a JSON object") from None
+        if unknown:
+            raise SettingsError(f"{_ADDED}: there is no setting {min(unknown)!r:.80}")
+        return {
+            f"{_PREFIX}{name}".lower(): value if isinstance(value, str) else json.dumps(value)
+            for name, value in added.items()
+            if value is not None
+        }
 
 
 def _one_line(error: ValidationError) -> str:
