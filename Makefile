@@ -30,7 +30,7 @@ page-sources := $(shell find web/src web/public 2>/dev/null) $(wildcard web/*.js
 # uv draws its progress on a terminal; elsewhere its lists are only noise.
 quiet = $$([ -t 2 ] || echo --quiet)
 
-.PHONY: help up test lint lint-python lint-web test-python test-web browser bench format lock clean
+.PHONY: help up test lint lint-python lint-web test-python test-web browser chaos bench format lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,10 +54,14 @@ test-web: web/node_modules/.installed
 	npm --prefix web run --silent test
 
 test-python: $(venv) $(page) browser
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 browser:
 	@localstack/setup/browser.sh
+
+chaos: $(venv) ## Break servers and processes in many ways, for minutes (CHAOS_SCHEDULES, CHAOS_SEED)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
+		.venv/bin/python -m pytest -s tests/acceptance/chaos
 
 bench: $(venv) $(peers) ## Measure the paths that matter; figures are kept in bench/RESULTS.md
 	.venv/bin/python -m bench.relay
