@@ -81,7 +81,7 @@ lock: $(tools) ## Renew requirements.lock after a change of dependencies
 		--generate-hashes --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what was installed and built; the data in .tailrace stays
-	rm -rf .tools .venv .venv-bench .venv-sam .venv-checkov .aws-sam .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
+	rm -rf .tools .venv .venv-bench .venv-sam .venv-checkov .venv-ministack .aws-sam .pytest_cache .ruff_cache .hypothesis web/node_modules web/dist
 
 $(tools):
 	@localstack/setup/tools.sh $(UV_VERSION)

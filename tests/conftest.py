@@ -25,6 +25,7 @@ from tailrace.settings import ProviderSettings, Settings
 from tests.support.model_server import ModelServer
 
 _PACKAGES = ("aiohttp", "fastapi", "msgspec", "psycopg", "pydantic", "redis", "starlette")
+_ROOT = Path(__file__).parents[1]
 _TEMPLATE = "tailrace_template"
 _names = (f"test_{number}" for number in itertools.count(1))
 
@@ -36,6 +37,14 @@ def pytest_report_header() -> list[str]:
         f"servers: {servers}, Python {platform.python_version()}",
         "packages: " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
     ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each process whole files, and one of them all that builds functions."""
+    for item in items:
+        file = item.path.relative_to(_ROOT)
+        shared = file.is_relative_to("tests/acceptance/aws")
+        item.add_marker(pytest.mark.xdist_group(str(file.parent if shared else file)))
 
 
 @pytest.fixture(scope="session", autouse=True)
