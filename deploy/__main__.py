@@ -46,7 +46,8 @@ def up(s3: Any, stack: Stack, parameters_file: Path | None) -> None:
     address = stack.outputs.get("Address")
     # CloudFront chooses it when it is made, after the functions behind it: they learn it the second
     # time, for the links in mails and for what a browser may send from where.
-    known = stack.parameters.get("PublicUrl", "")
+    told = stack.parameters
+    known = f"https://{told['DomainName']}" if told.get("DomainName") else told.get("PublicUrl", "")
     if address and address != known and (not known or known.endswith(".cloudfront.net")):
         print(f"The functions learn their address, {address}")
         stack.deploy({**parameters, "PublicUrl": address})

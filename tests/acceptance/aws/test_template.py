@@ -12,8 +12,9 @@ from tests.acceptance.aws.function import ROOT
 
 FUNCTIONS = ("ApiFunction", "ChatFunction", "IngestFunction", "MaintainFunction", "MigrateFunction")
 
-# Lambda's limit for a function and its layers together, in bytes, unpacked.
-UNPACKED_LIMIT = 250 << 20
+# Bytes of a package, unpacked: what is fetched at a cold start. Lambda itself would take 250 MiB of
+# a function and its layers together.
+PACKAGE_LIMIT = 120 << 20
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +99,12 @@ def test_functions_bring_what_the_core_layer_lacks_and_no_more(built):
         assert not names(built / name) & core - {"__pycache__"}
 
 
-def test_what_is_packed_is_small(built):
+def test_what_is_packed_is_small(built, capsys):
     assert not any(path.is_dir() for path in built.rglob("tests"))
-    layers = size(built / "RuntimeLayer") + size(built / "CoreLayer")
-    for name in FUNCTIONS:
-        assert layers + size(built / name) < UNPACKED_LIMIT * 2 / 3
+    sizes = {name: size(built / name) for name in ("CoreLayer", "RuntimeLayer", *FUNCTIONS)}
+    with capsys.disabled():
+        print("\nunpacked:", *(f"{name} {bytes / 2**20:.1f} MB" for name, bytes in sizes.items()))
+    assert all(bytes < PACKAGE_LIMIT for bytes in sizes.values())
     packed = {path.name for path in (built / "ChatFunction/botocore/data").iterdir()}
     assert {"bedrock-runtime", "sts", "endpoints.json"} <= packed
     assert len(packed) < 20
