@@ -12,6 +12,8 @@ from deploy import page
 from deploy.stack import ROOT, Failed, Stack, read_parameters
 
 _PAGE = ROOT / "web" / "dist"
+# Names of caches, which begin with it, end at 40.
+_LONGEST_NAME = 34
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("down", help="delete the stack, after a question")
     command.add_argument("stack")
     told = parser.parse_args(arguments)
+    if len(told.stack) > _LONGEST_NAME:
+        parser.error(f"the stack's name has more than {_LONGEST_NAME} characters")
     session = boto3.Session()
     try:
         account = session.client("sts").get_caller_identity()["Account"]
