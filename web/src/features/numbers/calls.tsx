@@ -43,7 +43,7 @@ export function Calls({ search, onChange, onOpen }: CallsProps) {
   const is_paged = (calls.data?.pages.length ?? 0) > 1;
 
   return (
-    <Card className="min-w-0" aria-label="Calls" id="calls">
+    <Card className="min-w-0" aria-label="List of calls" id="calls">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2 px-4 pt-3 pb-2 sm:px-5">
         <CardTitle>Calls</CardTitle>
         <Chips only={listFiltersOf(search)} onChange={onChange} />
