@@ -39,6 +39,8 @@ describe("withDigest", () => {
     const fetched = vi.fn(async (_: string, init?: RequestInit) => new Response(null, init));
     vi.stubGlobal("fetch", fetched);
     await request("/api/auth/logout", { method: "POST" });
-    expect(new Headers(fetched.mock.lastCall?.[1]?.headers).get("x-amz-content-sha256")).toBe(EMPTY);
+    expect(new Headers(fetched.mock.lastCall?.[1]?.headers).get("x-amz-content-sha256")).toBe(
+      EMPTY,
+    );
   });
 });
