@@ -418,6 +418,7 @@ class TestSqs:
         await _call(world, rng)
         await world.reach(world.ingester(Failpoint("after receive", how="freeze"), hold=1.0))
         sqs.client.delete_queue(QueueUrl=url)
+        world.wipes += 1
         await _call(world, rng)
         sqs.client.create_queue(QueueName=url.rpartition("/")[2])
         await _call(world, rng)

@@ -48,6 +48,12 @@ _PATIENCE = 120
 # Of calls whose clock was ahead, nobody can say that they have died.
 _UNDER_WAY = "closed_at IS NULL AND started_at > now()"
 
+# Calls whose event the queue took and never gave out.
+_LOST = """
+SELECT FROM runs WHERE closed_at IS NOT NULL
+AND NOT EXISTS (SELECT FROM inference_dead_letters WHERE payload = event)
+"""
+
 
 class World:
     """What one schedule works on; its database is fresh.
@@ -81,6 +87,7 @@ class World:
         self._ledger = folder / "ledger"
         self._ledger.touch()
         self._names = itertools.count(1)
+        self._lost = 0
 
     # What is done to it.
 
@@ -224,15 +231,9 @@ class World:
         )
         hold = 1.0 if settings.queue_url else 0.0
         async with opened(settings, hold) as services, asyncio.timeout(_PATIENCE):
-            while True:
-                # The server may still be busy with its recovery.
-                with suppress(Problem):
-                    await ingest(services)
-                    await maintain(services)
-                    await ingest(services)
-                    if await self._is_at_rest(services):
-                        return
-                await asyncio.sleep(0.02)
+            await self._repeat(lambda: ingest(services), lambda: self._is_drained(services))
+            self._lost = len(await rows(services, _LOST))
+            await self._repeat(lambda: self._tend(services), lambda: self._is_at_rest(services))
 
     async def verify(self) -> dict[str, int]:
         """Compare what is there with what was done; return what there was.
@@ -242,6 +243,8 @@ class World:
         AssertionError
             When something does not hold.
         """
+        # Without a wipe the queue has lost nothing: nobody had to send an event once more.
+        assert self.wipes or not self._lost
         async with opened(self.settings) as services:
             counts = await self._verify_events(services)
             assert await disagreements(services) == []
@@ -258,12 +261,28 @@ class World:
             return -inf
         return inf
 
+    async def _repeat(
+        self, work: Callable[[], Awaitable[Any]], is_done: Callable[[], Awaitable[bool]]
+    ) -> None:
+        while True:
+            # The server may still be busy with its recovery.
+            with suppress(Problem):
+                await work()
+                if await is_done():
+                    return
+            await asyncio.sleep(0.02)
+
+    async def _tend(self, services: Services) -> None:
+        await maintain(services)
+        await ingest(services)
+
+    async def _is_drained(self, services: Services) -> bool:
+        waiting = await rows(services, "SELECT FROM telemetry_outbox LIMIT 1")
+        return not waiting and await services.queue.depth() == 0
+
     async def _is_at_rest(self, services: Services) -> bool:
-        return (
-            await services.queue.depth() == 0
-            and not await rows(services, "SELECT FROM telemetry_outbox LIMIT 1")
-            and not await rows(services, f"SELECT FROM runs WHERE NOT ({_UNDER_WAY}) LIMIT 1")
-        )
+        left = f"SELECT FROM runs WHERE NOT ({_UNDER_WAY}) LIMIT 1"
+        return await self._is_drained(services) and not await rows(services, left)
 
     async def _verify_events(self, services: Services) -> dict[str, int]:
         # Those of the site's chats are looked at by who had them.
@@ -313,6 +332,7 @@ class World:
             "letters twice": len(letters) - len(dead),
             "parked": len(parked),
             "under way": len(waiting),
+            "sent again": self._lost,
             "wiped": wiped,
             "kills": sum(actor.was_killed for actor in self.actors),
         }
