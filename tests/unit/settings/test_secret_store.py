@@ -147,3 +147,20 @@ def test_apis_are_where_the_sdks_find_them(variables, address, monkeypatch) -> N
         "ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
     )
     assert ours == theirs.meta.endpoint_url == address
+
+
+def test_credentials_are_found_wherever_the_sdk_finds_them(aws, monkeypatch, tmp_path) -> None:
+    """A snapshot of a function has none in its environment, nor has a developer with a profile."""
+    arn = _secret(aws, "profile", "found")
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = secret\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    assert secret_store.read([arn]) == {arn: "found"}
+
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(SecretError, match="no AWS credentials"):
+        secret_store.read([arn])
