@@ -73,6 +73,22 @@ deploy: build $(venv) $(page) ## Deploy to the AWS account of the environment, a
 destroy: $(venv) ## Delete what was deployed, after a question
 	@.venv/bin/python -m deploy down $(STACK)
 
+# For the machine that the emulator runs on; LAMBDA_PYTHON is the version that it has.
+.PHONY: build-emulated localstack
+build-emulated: export LAMBDA_PLATFORM = $(shell uname -m)-manylinux_2_28
+build-emulated: .venv-sam/bin/sam
+	@SAM_CLI_TELEMETRY=0 $< build --build-dir .aws-sam/emulated
+
+# The emulator of the tests; its pins clash with ours.
+.venv-ministack/bin/ministack: tests/acceptance/aws/ministack.lock | $(tools)
+	@uv venv --quiet --clear .venv-ministack
+	@uv pip sync --quiet --python .venv-ministack $<
+	@touch $@
+
+localstack: build-emulated $(venv) $(page) ## Deploy to the emulator at AWS_ENDPOINT_URL, and serve the page
+	@.venv/bin/python -m localstack.emulated --stack $(STACK) deploy
+	@exec .venv/bin/python -m localstack.emulated --stack $(STACK) serve
+
 .venv-sam/bin/sam: tests/acceptance/aws/sam.lock | $(tools)
 	@uv venv --quiet --clear .venv-sam
 	@uv pip sync --quiet --python .venv-sam $<

@@ -12,6 +12,9 @@ from botocore.exceptions import ClientError, WaiterError
 
 ROOT = Path(__file__).parents[1]
 _SAM = ROOT / ".venv-sam" / "bin" / "sam"
+_BUILT = ROOT / ".aws-sam" / "build"
+# SAM looks for it beside the template.
+_CONFIG = ROOT / "samconfig.toml"
 
 
 class Failed(Exception):
@@ -25,10 +28,13 @@ class Stack:
     ----------
     cloudformation
         A client of boto3, of the account and region meant.
+    built
+        Folder that ``sam build`` filled.
     """
 
-    def __init__(self, cloudformation: Any, name: str) -> None:
+    def __init__(self, cloudformation: Any, name: str, built: Path = _BUILT) -> None:
         self._cloudformation = cloudformation
+        self._template = built / "template.yaml"
         self.name = name
 
     @property
@@ -67,6 +73,7 @@ class Stack:
             # JSON is YAML.
             file.write_text(json.dumps(parameters))
             command = [_SAM, "deploy", "--stack-name", self.name]
+            command += ["--template-file", self._template, "--config-file", _CONFIG]
             if parameters:
                 command += ["--parameter-overrides", f"file://{file}"]
             environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
