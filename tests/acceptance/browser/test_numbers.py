@@ -194,6 +194,18 @@ async def test_every_view_is_a_picture_a_table_and_a_file(page: Page) -> None:
     await expect(_calls(page)).to_have_count(2)
     await expect(page.get_by_role("region", name="Calls over time")).to_be_visible()
 
+    # A stretch that is dragged over becomes the range.
+    area = await page.locator(".u-over").first.bounding_box()
+    assert area is not None
+    await page.mouse.move(area["x"] + area["width"] / 2, area["y"] + 50)
+    await page.mouse.down()
+    await page.mouse.move(area["x"] + area["width"] - 2, area["y"] + 50, steps=4)
+    await page.mouse.up()
+    await expect(page).to_have_url(re.compile("range=custom"))
+    await expect(page.get_by_text("as it was", exact=True)).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("radio", name="1 h", exact=True)).to_be_checked()
+
     await (await _menu(page, "Calls over time", "Show as a table")).click()
     table = page.get_by_role("table", name="Calls over time")
     await expect(table.get_by_role("columnheader", name="failed")).to_be_visible()
@@ -273,10 +285,14 @@ async def test_an_alert_fires_is_silenced_and_goes(
     await form.get_by_label("At least so many calls").fill("1")
     await form.get_by_label("Model").fill("error")
     await form.get_by_role("button", name="Make the rule").click()
-    await expect(form.get_by_role("alert")).to_contain_text("share")
-    # The browser notes the refusal.
-    console_errors.clear()
+    await expect(form.get_by_role("alert")).to_have_text("More than 100 % cannot be.")
     await form.get_by_label("Fires at (%)").fill("10")
+    await form.get_by_label("Ends below (%)").fill("20")
+    await form.get_by_role("button", name="Make the rule").click()
+    await expect(form.get_by_role("alert")).to_contain_text("resolve_threshold")
+    # The browser notes the refusal.
+    assert "422" in console_errors.pop()
+    await form.get_by_label("Ends below (%)").fill("5")
     await form.get_by_role("button", name="Make the rule").click()
     await expect(form).to_be_hidden()
     rule = admin.get_by_role("listitem", name="Failures of one script")

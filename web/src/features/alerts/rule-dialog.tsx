@@ -8,7 +8,16 @@ import { Select } from "@/components/ui/select";
 import { Field, FieldNote, FormProblem, SubmitButton } from "@/features/auth/form";
 import { fieldErrors } from "@/lib/problem";
 import { alertsApi, type Rule, type RuleKind, type Severity } from "./api";
-import { type Draft, draftOf, fieldsOf, formatSpan, KINDS, NEW, SEVERITIES } from "./rules";
+import {
+  type Draft,
+  draftOf,
+  fieldsOf,
+  formatSpan,
+  KINDS,
+  NEW,
+  problemOf,
+  SEVERITIES,
+} from "./rules";
 import { refreshRules } from "./use-rules";
 
 const FIELDS = [
@@ -35,7 +44,9 @@ interface RuleDialogProps {
 export function RuleDialog({ rule, onClose }: RuleDialogProps) {
   const [draft, setDraft] = useState(() => (rule === null ? NEW : draftOf(rule)));
   const save = useMutation({
-    mutationFn: () => {
+    mutationFn: async () => {
+      const problem = problemOf(draft);
+      if (problem !== null) throw problem;
       const { kind, ...fields } = fieldsOf(draft);
       if (rule === null) return alertsApi.create({ kind, ...fields, enabled: true });
       return alertsApi.change({ id: rule.id, change: fields });

@@ -1,7 +1,15 @@
 /** Alert rules in words, and in a form and back. */
 import { expect, it } from "vitest";
 import type { RuleFields } from "./api";
-import { draftOf, fieldsOf, formatSpan, formatValue, describe as inWords, NEW } from "./rules";
+import {
+  draftOf,
+  fieldsOf,
+  formatSpan,
+  formatValue,
+  describe as inWords,
+  NEW,
+  problemOf,
+} from "./rules";
 
 const RULE: RuleFields = {
   name: "Failures",
@@ -36,6 +44,12 @@ it("goes through a form and comes back the same", () => {
 it("leaves to the server what is no number", () => {
   expect(fieldsOf({ ...NEW, threshold: "a lot" }).threshold).toBeNull();
   expect(fieldsOf({ ...NEW, threshold: "2,5" }).threshold).toBe(0.025);
+});
+
+it("knows no more failures than calls", () => {
+  expect(problemOf({ ...NEW, threshold: "101" })?.errors[0]?.field).toBe("threshold");
+  expect(problemOf({ ...NEW, threshold: "100" })).toBeNull();
+  expect(problemOf({ ...NEW, kind: "duration_p95", threshold: "120" })).toBeNull();
 });
 
 it("does not send a provider for what is of none", () => {

@@ -1,5 +1,6 @@
 /** What alert rules mean, in words, and how a form holds one. */
 import { formatCost, formatCount, formatRate, formatSeconds, UNKNOWN } from "@/lib/format";
+import { ProblemError } from "@/lib/problem";
 import type { RuleFields, RuleKind, Severity } from "./api";
 
 type Unit = "%" | "seconds" | "USD" | "events" | "calls";
@@ -176,6 +177,17 @@ export function fieldsOf(draft: Draft): Omit<RuleFields, "enabled"> {
     provider_name: of_calls ? draft.provider_name.trim() || null : null,
     request_model: of_calls ? draft.request_model.trim() || null : null,
   };
+}
+
+/**
+ * What the server would refuse in words that are not those of the form: it knows shares, the form
+ * per cent. Null where nothing is wrong.
+ */
+export function problemOf(draft: Draft): ProblemError | null {
+  const too_much = KINDS[draft.kind].unit === "%" && (numberOf(draft.threshold) ?? 0) > 100;
+  if (!too_much) return null;
+  const detail = "More than 100 % cannot be.";
+  return new ProblemError({ status: 422, detail, errors: [{ field: "threshold", detail }] });
 }
 
 function numberOf(text: string): number | null {

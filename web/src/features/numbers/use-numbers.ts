@@ -11,8 +11,8 @@ const ALL = ["numbers"] as const;
 /** Whether the page reads its numbers again by itself. Not in a tab that nobody sees, either way. */
 export const refreshes = createStore(true);
 
-/** Milliseconds that lists of what can be chosen stay as they are. */
-const CHOICES_STAY = 60_000;
+/** Milliseconds between two looks at what can be chosen: that changes less often. */
+const CHOICES_EVERY = 30_000;
 
 export function refreshNow(): void {
   void queryClient.invalidateQueries({ queryKey: ALL });
@@ -38,12 +38,14 @@ export function useView<V extends View>(view: V, search: NumbersSearch) {
 
 /** What a filter can be set to: what there was in the range, whatever else is filtered. */
 export function useChoices(by: "model" | "user", search: NumbersSearch, enabled = true) {
+  const refreshing = useStore(refreshes);
   const chosen = chosenOf(search);
   return useQuery({
     queryKey: [...ALL, "choices", by, chosen],
     queryFn: ({ signal }) =>
       numbersApi.view({ name: "breakdown", by }, spanOf(chosen, new Date()), {}, signal),
-    staleTime: CHOICES_STAY,
+    refetchInterval: refreshing && refreshEvery(chosen) !== false && CHOICES_EVERY,
+    staleTime: CHOICES_EVERY,
     placeholderData: keepPreviousData,
     enabled,
   });
