@@ -55,6 +55,19 @@ async def test_a_field_that_cannot_be_accepted_is_named(
     await _assert_nothing_written(database)
 
 
+async def test_a_message_that_no_model_can_read_costs_a_guest_nothing(guest: ChatClient) -> None:
+    long = user_message("word " * 400)
+    earlier = [user_message("Hi"), {**user_message("Hello"), "role": "assistant"}]
+    body = {"id": ID, "messages": [*earlier, long], "model": "scripted/small"}
+
+    refused = await guest.http.post("/api/chat", json=body)
+
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["messages.2.parts"]
+    me = (await guest.http.get("/api/auth/me")).json()
+    assert me["guest_remaining"] == me["guest_limit"]
+
+
 @pytest.mark.parametrize(
     ("content", "content_type", "status"),
     [

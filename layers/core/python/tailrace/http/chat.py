@@ -37,7 +37,13 @@ from tailrace.providers.base import ReasoningEffort
 from tailrace.runs import attachments, journal, wire
 from tailrace.runs.engine import Run, Runs
 from tailrace.runs.prompt import text_of
-from tailrace.runs.start import Asked, Repeated, start_guest_turn, start_user_turn
+from tailrace.runs.start import (
+    Asked,
+    Repeated,
+    require_fits,
+    start_guest_turn,
+    start_user_turn,
+)
 from tailrace.runs.stop import request_stop
 from tailrace.services import Services
 
@@ -251,7 +257,7 @@ class _Routes:
         request_id: str,
         owner_id: UUID | None = None,
     ) -> Asked:
-        """Choose the model and make sure that it can read the files of the message.
+        """Choose the model and make sure that it can read the message.
 
         Parameters
         ----------
@@ -270,7 +276,9 @@ class _Routes:
                     files, owner_id, parts, field, choice.id, choice.info
                 )
             known = await attachments.find(files, owner_id, parts, field, choice.id, choice.info)
-        return Asked(body.id, parts, choice, body.reasoning_effort, request_id, known)
+        asked = Asked(body.id, parts, choice, body.reasoning_effort, request_id, known)
+        require_fits(self._services, asked, field if field == "messageId" else f"{field}.parts")
+        return asked
 
     async def _repeat(self, caller: Caller, repeated: Repeated, request_id: str) -> Response:
         """Answer a request seen before with the answer that it got."""

@@ -62,6 +62,23 @@ class Asked(NamedTuple):
         return self.text if self.text.strip() else ", ".join(names)
 
 
+def require_fits(services: Services, asked: Asked, field: str) -> None:
+    """Make sure, before anything is counted or written, that the model can read the new message.
+
+    Parameters
+    ----------
+    field
+        Where the request has it.
+
+    Raises
+    ------
+    Problem
+        422 on `field` when the message alone is too much.
+    """
+    alone = _request(services, asked, [{"role": "user", "parts": asked.parts}])
+    context.require_fits(asked.choice, alone, field)
+
+
 async def start_user_turn(
     services: Services,
     caller: Caller,
@@ -88,9 +105,8 @@ async def start_user_turn(
     Raises
     ------
     Problem
-        404 for somebody else's conversation or a message that it does not have, 422 for a message
-        that the model cannot read, 429 when a quota or the budget is used up, 503 when the
-        database is down.
+        404 for somebody else's conversation or a message that it does not have, 429 when a quota or
+        the budget is used up, 503 when the database is down.
     """
     call = await _call(services, caller, "chat", asked)
     with quotas.refusals(), refusals():
@@ -134,8 +150,7 @@ async def start_guest_turn(
     Raises
     ------
     Problem
-        422 for a message that the model cannot read, 429 when the budget is used up, 503 when the
-        database is down.
+        429 when the budget is used up, 503 when the database is down.
     """
     call = await _call(services, caller, "guest", asked)
     call.prepare(_request(services, asked, [*earlier, {"role": "user", "parts": asked.parts}]))
@@ -147,8 +162,6 @@ async def start_guest_turn(
 
 
 async def _call(services: Services, caller: Caller, kind: Kind, asked: Asked) -> Call:
-    alone = _request(services, asked, [{"role": "user", "parts": asked.parts}])
-    context.require_fits(asked.choice, alone, "message.parts")
     return Call(
         services,
         id=uuid7(),
