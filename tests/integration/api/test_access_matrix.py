@@ -4,7 +4,7 @@ A new route needs a row in `TABLE`; a new path parameter needs a maker in `MAKER
 made against people and things of its own, so that a row may delete what it names.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,25 +13,20 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import redis
 from fastapi.routing import iter_route_contexts
-from pydantic import SecretStr
 
-from localstack.embedded.valkey import Valkey
 from tailrace.alerts import store as alerts
 from tailrace.alerts.rules import RuleFields
 from tailrace.auth import guests, keys, sessions
 from tailrace.auth.identity import GUEST_COOKIE, SESSION_COOKIE
 from tailrace.db.pool import connect
 from tailrace.http import api, chat
-from tailrace.http.site import create_app
 from tailrace.ids import uuid7
 from tailrace.services import Services
-from tailrace.settings import ProviderSettings, Settings
 from tailrace.telemetry.ingest import ingest
+from tests.integration.api.conftest import generous_settings
 from tests.support.attachments import announcement
 from tests.support.chat_client import user_message
-from tests.support.serving import serve
 
 
 class Row(NamedTuple):
@@ -168,6 +163,7 @@ TABLE: dict[str, Row] = {
     # No token is set; with one it is for whoever has it.
     "GET /metrics": _everybody(404),
     "GET /api/conversations": Row("read", 200, 200, 200, 200, 200, 403, 200),
+    "GET /api/tags": Row("read", 200, 200, 200, 200, 200, 403, 200),
     "GET /api/search": Row("read", 200, 200, 200, 200, 200, 403, 200, query={"q": "words"}),
     f"GET {CONVERSATION}": _owned("read", 200),
     f"PATCH {CONVERSATION}": _owned("write", 200, json={"title": "t"}),
@@ -384,52 +380,12 @@ MAKERS: dict[str, Callable[[World], Awaitable[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-async def site(
-    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SimpleNamespace]:
-    """A site that counts nobody out, and services beside it."""
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "index.html").touch()
-    settings = _settings(module_database_url, valkey.url, folder)
-    services = Services(settings)
-    await services.open()
-    async with (
-        serve(create_app(Services(settings), folder)) as base_url,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as http,
-    ):
-        yield SimpleNamespace(services=services, http=http)
-    await services.close()
-
-
-def _settings(database_url: str, redis_url: str, folder: Path) -> Settings:
-    return Settings(
-        database_url=SecretStr(database_url),
-        redis_url=SecretStr(redis_url),
-        secret_key=SecretStr("a secret key that only tests use"),
-        secure_cookies=False,
-        public_url="http://localhost",
-        mail_url=SecretStr(f"file://{folder}/outbox"),
-        attachments_url=f"file://{folder}/attachments",
-        # Nobody listens there: a sign-in comes back with an error.
-        oidc_issuer="http://127.0.0.1:9",
-        oidc_client_id="tailrace",
-        sign_in_address_limit=1_000_000,
-        sign_in_limit=1_000_000,
-        guest_address_limit=1_000_000,
-        providers=(ProviderSettings(name="scripted", kind="scripted"),),
-        default_model="scripted/echo",
-    )
-
-
 def _parameters(route: str) -> list[str]:
     return [part[1:-1] for part in route.split("/") if part.startswith("{")]
 
 
 def test_every_route_has_a_row() -> None:
-    services = Services(_settings("postgresql://", "redis://localhost", Path("/nowhere")))
+    services = Services(generous_settings("postgresql://", "redis://localhost", Path("/nowhere")))
     routes = {
         f"{method} {route.path}"
         for app in (api.create_app(services), chat.create_app(services))
@@ -446,13 +402,13 @@ def test_every_route_has_a_row() -> None:
 
 @pytest.mark.parametrize("route", TABLE)
 async def test_each_kind_of_caller_is_answered_as_the_table_says(
-    site: SimpleNamespace, route: str
+    every_route: SimpleNamespace, route: str
 ) -> None:
     row = TABLE[route]
     callers = ("none", "guest", "other", "owner", "admin", "lacking", "holding")
     answered, told = {}, {}
     for caller in callers:
-        world = World(site.services, site.http)
+        world = World(every_route.services, every_route.http)
         await world.populate()
         await world.make(route, row)
         response = await world.send(caller, route, row)

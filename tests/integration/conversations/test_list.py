@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -68,6 +69,35 @@ async def test_tags_filter_every_list(user: ChatClient) -> None:
     assert await _titles(user, tag="später") == ["a"]
     assert await _titles(user, tag="work", archived=True) == ["b"]
     assert await _titles(user, tag="Work") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_tags_are_listed_by_name_as_far_as_they_are_the_owners(
+    user: ChatClient, http: httpx.AsyncClient, limit: int
+) -> None:
+    await _make(user, "a", tags=["work", "später", "x" * 50])
+    await _make(user, "b", tags=["work", "\u00c4rger"], archived=True)
+    deleted = await _make(user, "c", tags=["gone"])
+    await user.http.delete(f"/api/conversations/{deleted}")
+    other = ChatClient(httpx.AsyncClient(base_url=http.base_url))
+    async with other.http:
+        await other.register("eve@example.org")
+        await _make(other, "d", tags=["theirs"])
+
+    listed, cursor = [], None
+    while cursor is not None or not listed:
+        params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        page = (await user.http.get("/api/tags", params=params)).json()
+        assert len(page["items"]) <= limit
+        listed += page["items"]
+        cursor = page["next_cursor"]
+
+    assert listed == [
+        {"tag": "später", "conversations": 1},
+        {"tag": "work", "conversations": 2},
+        {"tag": "x" * 50, "conversations": 1},
+        {"tag": "\u00c4rger", "conversations": 1},
+    ]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10])

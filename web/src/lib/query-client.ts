@@ -7,6 +7,7 @@ export const keys = {
   me: ["me"] as const,
   models: ["models"] as const,
   conversations: ["conversations"] as const,
+  tags: ["tags"] as const,
   conversation: (id: string) => ["conversation", id] as const,
 };
 

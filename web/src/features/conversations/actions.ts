@@ -28,7 +28,10 @@ async function optimistically(
     throw error;
   } finally {
     pending -= 1;
-    if (pending === 0) void queryClient.invalidateQueries({ queryKey: keys.conversations });
+    if (pending === 0) {
+      void queryClient.invalidateQueries({ queryKey: keys.conversations });
+      void queryClient.invalidateQueries({ queryKey: keys.tags });
+    }
   }
 }
 

@@ -12,6 +12,8 @@ export interface ListFilter {
 export type Arrangement = Partial<Pick<ConversationItem, "title" | "pinned" | "archived" | "tags">>;
 
 const PAGE = 40;
+// As many as one answer has; somebody with more types the others.
+const TAGS = 1_000;
 const path = (id: string) => `/api/conversations/${id}`;
 
 /** A conversation as lists have it. */
@@ -32,6 +34,10 @@ export const conversationsApi = {
       })}`,
       signal,
     ),
+  tags: async (signal?: AbortSignal): Promise<string[]> => {
+    const page = await get<Page<{ tag: string }>>(`/api/tags${query({ limit: TAGS })}`, signal);
+    return page.items.map(({ tag }) => tag);
+  },
   change: async (id: string, arrangement: Arrangement): Promise<ConversationItem> =>
     itemOf(await (await send("PATCH", path(id), arrangement)).json()),
   delete: async (id: string): Promise<void> => {

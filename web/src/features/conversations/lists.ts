@@ -74,11 +74,6 @@ export function placeEverywhere(item: ConversationItem): void {
   }
 }
 
-/** The tags of conversations, by name. */
-export function tagsOf(items: ConversationItem[]): string[] {
-  return [...new Set(items.flatMap((item) => item.tags))].sort((a, b) => a.localeCompare(b));
-}
-
 /** Tags as a person typed them, divided by commas, added to those that are there. */
 export function withTags(tags: string[], typed: string): string[] {
   const added = typed

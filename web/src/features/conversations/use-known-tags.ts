@@ -1,13 +1,16 @@
-/** The tags that the page has seen: those of the conversations in its lists. */
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { ARCHIVED, itemsOf, type ListData, listQuery, RECENT, tagsOf } from "./lists";
+/** The tags of all of a user's conversations, by name. */
+import { useQuery } from "@tanstack/react-query";
+import { keys } from "@/lib/query-client";
+import { conversationsApi } from "./api";
 
-const select = (data: ListData) => tagsOf(itemsOf(data));
+const select = (tags: string[]) => tags.toSorted((a, b) => a.localeCompare(b));
 
 export function useKnownTags(): string[] {
-  const recent = useInfiniteQuery({ ...listQuery(RECENT), select });
-  // Not asked for by itself: it is known once somebody has looked at it.
-  const archived = useInfiniteQuery({ ...listQuery(ARCHIVED), select, enabled: false });
-  const tags = new Set([...(recent.data ?? []), ...(archived.data ?? [])]);
-  return [...tags].sort((a, b) => a.localeCompare(b));
+  const tags = useQuery({
+    queryKey: keys.tags,
+    queryFn: ({ signal }) => conversationsApi.tags(signal),
+    select,
+    staleTime: 60_000,
+  });
+  return tags.data ?? [];
 }

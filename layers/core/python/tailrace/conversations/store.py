@@ -235,6 +235,19 @@ async def list_deleted(
     )
 
 
+async def list_tags(pool: Pool, owner_id: UUID, limit: int, after: str | None) -> list[Row]:
+    """Return up to `limit` tags of the owner's conversations, by name: ``tag``, ``conversations``.
+
+    Parameters
+    ----------
+    after
+        Last tag of the page before.
+    """
+    terms = {"owner_id": owner_id, "limit": limit, "after": after}
+    async with connect(pool) as connection:
+        return await (await connection.execute(_sql["list_tags"], terms)).fetchall()
+
+
 async def find(pool: Pool, owner_id: UUID, conversation_id: UUID) -> Row:
     """Return a conversation with the messages of its active branch, oldest first.
 

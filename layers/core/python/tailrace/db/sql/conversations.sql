@@ -102,6 +102,16 @@ WHERE owner_id = %(owner_id)s AND deleted_at > now() - make_interval(secs => %(k
 ORDER BY deleted_at DESC, id DESC
 LIMIT %(limit)s
 
+-- name: list_tags
+-- A page of the tags of the owner's conversations, by name, with how many have each.
+SELECT tag, count(*) AS conversations
+FROM conversations CROSS JOIN unnest(tags) AS tag
+WHERE owner_id = %(owner_id)s AND deleted_at IS NULL AND tags <> '{}'
+  AND (%(after)s::text IS NULL OR tag COLLATE "C" > %(after)s::text)
+GROUP BY tag
+ORDER BY tag COLLATE "C"
+LIMIT %(limit)s
+
 -- name: find_conversation
 -- One conversation of the owner.
 SELECT conversations.id, title, model, tags, system_prompt, parameters,
