@@ -215,6 +215,15 @@ async def test_the_identity_provider_brings_a_guest_in_with_everything(
     await expect(chat.questions).to_have_text(["before the provider"])
     await expect(chat.composer).to_have_value("not sent yet")
 
+    # The account has no password: none is asked for.
+    await page.goto("/account")
+    section = page.get_by_label("Password", exact=True)
+    await expect(section).to_contain_text("You sign in without a password.")
+    await section.get_by_role("button", name="Send a link to set one").click()
+    await expect(section.get_by_role("status")).to_contain_text("ada-1@example.com")
+    await page.get_by_role("button", name="Delete the account").click()
+    await expect(page.get_by_role("dialog").get_by_role("textbox")).to_have_count(1)
+
 
 async def test_a_sign_in_that_was_refused_says_why_once(
     chat: ChatPage, provider: IdentityProvider

@@ -85,6 +85,7 @@ async def test_a_person_has_one_account_however_often_they_come(
         assert (await elsewhere.get("/api/auth/me")).json()["id"] == me["id"]
     [user] = await database.rows("SELECT password_hash, email_verified_at FROM users")
     assert user["password_hash"] is None
+    assert me["has_password"] is False
     assert user["email_verified_at"] is not None
 
     # An account without a password cannot be signed in to with one.

@@ -11,6 +11,8 @@ export interface Me {
   id: string;
   email: string | null;
   role: "user" | "admin" | null;
+  /** Whether a user can sign in with one; null for a guest. */
+  has_password: boolean | null;
   guest_limit: number | null;
   guest_remaining: number | null;
 }

@@ -8,7 +8,7 @@ import type { Me } from "@/lib/api";
 import { sentence } from "@/lib/problem";
 import { DeleteSection } from "./delete-section";
 import { KeysSection } from "./keys-section";
-import { PasswordSection } from "./password-section";
+import { NoPasswordSection, PasswordSection } from "./password-section";
 import { SessionsSection } from "./sessions-section";
 import { UsageSection } from "./usage-section";
 
@@ -43,9 +43,9 @@ function Sections({ me, email }: { me: Me; email: string }) {
       <UsageSection />
       <KeysSection is_admin={me.role === "admin"} />
       <SessionsSection />
-      <PasswordSection email={email} />
+      {me.has_password ? <PasswordSection email={email} /> : <NoPasswordSection email={email} />}
       <TransferSection />
-      <DeleteSection email={email} />
+      <DeleteSection email={email} has_password={me.has_password === true} />
     </>
   );
 }

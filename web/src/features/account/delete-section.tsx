@@ -8,7 +8,12 @@ import { fieldErrors } from "@/lib/problem";
 import { accountApi } from "./api";
 import { Section } from "./section";
 
-export function DeleteSection({ email }: { email: string }) {
+interface DeleteProps {
+  email: string;
+  has_password: boolean;
+}
+
+export function DeleteSection({ email, has_password }: DeleteProps) {
   const [open, setOpen] = useState(false);
   return (
     <Section
@@ -25,12 +30,14 @@ export function DeleteSection({ email }: { email: string }) {
         </Button>
       }
     >
-      {open && <DeleteDialog email={email} onClose={() => setOpen(false)} />}
+      {open && (
+        <DeleteDialog email={email} has_password={has_password} onClose={() => setOpen(false)} />
+      )}
     </Section>
   );
 }
 
-function DeleteDialog({ email, onClose }: { email: string; onClose: () => void }) {
+function DeleteDialog({ email, has_password, onClose }: DeleteProps & { onClose: () => void }) {
   const [typed, setTyped] = useState("");
   const erase = useLeave(accountApi.deleteAccount);
   const { fields, rest } = erase.isError
@@ -45,8 +52,8 @@ function DeleteDialog({ email, onClose }: { email: string; onClose: () => void }
           noValidate
           onSubmit={(event) => {
             event.preventDefault();
-            const password = String(new FormData(event.currentTarget).get("password"));
-            if (is_confirmed) erase.mutate(password || null);
+            const password = new FormData(event.currentTarget).get("password");
+            if (is_confirmed) erase.mutate(password === null ? null : String(password));
           }}
         >
           <div className="space-y-1.5 pr-6">
@@ -65,14 +72,16 @@ function DeleteDialog({ email, onClose }: { email: string; onClose: () => void }
             value={typed}
             onChange={(event) => setTyped(event.currentTarget.value)}
           />
-          <Field
-            name="password"
-            label="Password"
-            type="password"
-            autoComplete="current-password"
-            error={fields.password}
-            hint="Leave it empty if you sign in without one"
-          />
+          {has_password && (
+            <Field
+              name="password"
+              label="Password"
+              type="password"
+              autoComplete="current-password"
+              required
+              error={fields.password}
+            />
+          )}
           <div className="flex justify-end gap-2">
             <Button variant="ghost" onClick={onClose}>
               Cancel

@@ -1,9 +1,12 @@
-/** A change of password. Every other session ends with it. */
+/** A change of password, after which every other session ends, or a way to a first one. */
 import { useMutation } from "@tanstack/react-query";
 import type { FormEvent } from "react";
+import { Button } from "@/components/ui/button";
 import { Notice } from "@/components/ui/notice";
+import { authApi } from "@/features/auth/api";
 import { Field, FormProblem, PASSWORD_HINT, SubmitButton } from "@/features/auth/form";
-import { fieldErrors } from "@/lib/problem";
+import { useAuthOptions } from "@/features/auth/use-options";
+import { fieldErrors, sentence } from "@/lib/problem";
 import { queryClient } from "@/lib/query-client";
 import { accountApi, accountKeys } from "./api";
 import { Section } from "./section";
@@ -60,6 +63,36 @@ export function PasswordSection({ email }: { email: string }) {
           Change the password
         </SubmitButton>
       </form>
+    </Section>
+  );
+}
+
+/** For who came through the identity provider: a link by mail proves whose the address is. */
+export function NoPasswordSection({ email }: { email: string }) {
+  const options = useAuthOptions();
+  const ask = useMutation({ mutationFn: authApi.requestReset });
+  return (
+    <Section
+      title="Password"
+      about="You sign in without a password."
+      action={
+        options.data?.password_reset && (
+          <Button
+            variant="outline"
+            size="sm"
+            disabled={ask.isPending || ask.isSuccess}
+            onClick={() => ask.mutate(email)}
+          >
+            Send a link to set one
+          </Button>
+        )
+      }
+    >
+      {ask.isSuccess ? (
+        <Notice role="status">A mail with a link is on its way to {email}.</Notice>
+      ) : (
+        ask.isError && <FormProblem error={ask.error} detail={sentence(ask.error)} />
+      )}
     </Section>
   );
 }

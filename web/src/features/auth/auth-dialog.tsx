@@ -1,5 +1,5 @@
 /** Sign in, register, ask for a reset link: one dialog, with what this installation offers. */
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { KeyRoundIcon, MailCheckIcon } from "lucide-react";
 import type { FormEvent } from "react";
 import { Button } from "@/components/ui/button";
@@ -14,6 +14,7 @@ import { Field, FormProblem, PASSWORD_HINT, SubmitButton } from "./form";
 import { importState } from "./guest-import";
 import { startOidc } from "./oidc";
 import { useSignIn } from "./use-me";
+import { useAuthOptions } from "./use-options";
 
 const FIELDS = ["email", "password"] as const;
 
@@ -29,11 +30,7 @@ export function AuthDialog() {
 }
 
 function WaysIn({ mode }: { mode: AuthMode }) {
-  const options = useQuery({
-    queryKey: ["auth-options"],
-    queryFn: ({ signal }) => authApi.options(signal),
-    staleTime: 60_000,
-  });
+  const options = useAuthOptions();
   // Until it is known, and where it cannot be, the server answers what is tried.
   const { registration = "open", password_reset = false, oidc = null } = options.data ?? {};
   return (

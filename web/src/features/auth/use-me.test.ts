@@ -14,6 +14,7 @@ const guest: Me = {
   id: "g1",
   email: null,
   role: null,
+  has_password: null,
   guest_limit: 20,
   guest_remaining: 19,
 };
@@ -22,6 +23,7 @@ const user: Me = {
   id: "u1",
   email: "ada@example.com",
   role: "user",
+  has_password: true,
   guest_limit: null,
   guest_remaining: null,
 };

@@ -113,6 +113,11 @@ async def authenticate(pool: Pool, email: str, password: str) -> dict[str, Any]:
     return user
 
 
+async def has_password(pool: Pool, user_id: UUID) -> bool:
+    """Tell whether a user can sign in with a password."""
+    return await _password_hash(pool, user_id) is not None
+
+
 async def change_password(
     pool: Pool, user_id: UUID, session_id: UUID | None, current: str, new: str
 ) -> None:
@@ -123,10 +128,7 @@ async def change_password(
     Problem
         422 on ``current_password`` when it is wrong, 409 when the account has none.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_password_hash"], {"id": user_id})
-        user = await cursor.fetchone()
-    stored = user["password_hash"] if user else None
+    stored = await _password_hash(pool, user_id)
     if stored is None:
         raise Problem(
             409, "No password", "This account has no password. Ask for a reset link to set one."
@@ -224,6 +226,13 @@ async def change(
             await connection.execute(_sql["end_sessions_of"], ended)
             await connection.execute(_resets_sql["delete_resets_of"], {"user_id": user_id})
     return user
+
+
+async def _password_hash(pool: Pool, user_id: UUID) -> str | None:
+    async with connect(pool) as connection:
+        cursor = await connection.execute(_sql["find_password_hash"], {"id": user_id})
+        user = await cursor.fetchone()
+    return user["password_hash"] if user else None
 
 
 async def _set_password(

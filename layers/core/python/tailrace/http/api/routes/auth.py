@@ -69,6 +69,9 @@ class Me(BaseModel):
     id: UUID
     email: str | None
     role: Literal["user", "admin"] | None
+    has_password: bool | None = Field(
+        default=None, description="Whether a user can sign in with a password."
+    )
     guest_limit: int | None = None
     guest_remaining: int | None = None
 
@@ -103,7 +106,7 @@ class SessionPage(BaseModel):
 async def me(request: Request, services: CurrentServices, caller: CurrentCaller) -> Me:
     """Tell who is calling; somebody without a cookie becomes a guest."""
     if caller.kind == "user":
-        return _of(caller)
+        return _of(caller, has_password=await users.has_password(services.pool, caller.id))
     return Me(
         kind="guest",
         id=caller.id,
@@ -242,8 +245,14 @@ async def _sign_in(services: Services, request: Request, response: Response, use
         request.headers.get("user-agent"),
     )
     set_session_cookie(services, response, secret)
-    return _of(Caller("user", user["id"], user["email"], user["role"]))
+    return _of(Caller("user", user["id"], user["email"], user["role"]), has_password=True)
 
 
-def _of(caller: Caller) -> Me:
-    return Me(kind=caller.kind, id=caller.id, email=caller.email, role=caller.role)
+def _of(caller: Caller, *, has_password: bool) -> Me:
+    return Me(
+        kind=caller.kind,
+        id=caller.id,
+        email=caller.email,
+        role=caller.role,
+        has_password=has_password,
+    )
