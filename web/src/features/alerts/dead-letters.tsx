@@ -20,6 +20,9 @@ import { queryClient } from "@/lib/query-client";
 import { tell } from "@/lib/toasts";
 import { alertKeys, alertsApi, type DeadLetter, type DeadLetterItem } from "./api";
 
+/** Milliseconds. */
+const EVERY = 5_000;
+
 function refresh() {
   void queryClient.invalidateQueries({ queryKey: alertKeys.queue });
   return queryClient.invalidateQueries({ queryKey: alertKeys.letters });
@@ -58,7 +61,7 @@ export function DeadLetters() {
     queryFn: ({ pageParam, signal }) => alertsApi.letters(parked, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 1) > 1 ? false : 10_000),
+    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 1) > 1 ? false : EVERY),
   });
   const items = list.data?.pages.flatMap((page) => page.items);
 

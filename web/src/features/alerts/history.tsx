@@ -1,5 +1,6 @@
 /** How alerts came and went, and who was told. */
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { XIcon } from "lucide-react";
 import { LoadMore } from "@/components/load-more";
 import { Time } from "@/components/time";
@@ -88,7 +89,13 @@ function EventRow({ event }: { event: AlertEvent }) {
       <TableCell className="max-w-64">
         <span className="block truncate">{event.rule_name}</span>
         {event.user_id && (
-          <span className="block truncate text-xs text-muted-foreground">user {event.user_id}</span>
+          <Link
+            to="/numbers"
+            search={{ range: "24h", user_id: event.user_id }}
+            className="block truncate rounded-sm text-xs text-primary underline-offset-4 outline-none hover:underline focus-visible:ring-2 focus-visible:ring-ring"
+          >
+            this user's calls
+          </Link>
         )}
         {event.problem && (
           <span className="block truncate text-xs text-warning">{event.problem}</span>

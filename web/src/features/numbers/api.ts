@@ -1,5 +1,6 @@
 /** Requests about numbers. Names, and what each one means, are those of docs/api.md. */
 import { get, type Page, query } from "@/lib/api";
+import { ProblemError } from "@/lib/problem";
 import type { Span } from "./range";
 import type { Filters, ListFilters } from "./search";
 
@@ -203,9 +204,25 @@ export function liveUrl(user_id: string | undefined): string {
   return `/api/metrics/live${query({ user_id })}`;
 }
 
+async function readView<V extends View>(
+  view: V,
+  span: Span,
+  only: Filters,
+  signal?: AbortSignal,
+): Promise<Answers[V["name"]]> {
+  try {
+    return await get(viewUrl(view, span, only), signal);
+  } catch (error) {
+    const is_unknown =
+      error instanceof ProblemError && error.errors.some(({ field }) => field === "tz");
+    if (!is_unknown || !("tz" in view) || view.tz === "UTC") throw error;
+    // A browser may be of a zone that the server has never heard of.
+    return await get(viewUrl({ ...view, tz: "UTC" }, span, only), signal);
+  }
+}
+
 export const numbersApi = {
-  view: <V extends View>(view: V, span: Span, only: Filters, signal?: AbortSignal) =>
-    get<Answers[V["name"]]>(viewUrl(view, span, only), signal),
+  view: readView,
   calls: (
     span: Span,
     only: Filters & ListFilters,

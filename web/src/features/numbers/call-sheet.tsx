@@ -111,8 +111,12 @@ function Details({ call, onChange }: { call: Call; onChange: CallSheetProps["onC
           {call.cold_start && <Row name="Cold start">yes</Row>}
           <Row name="In the log after">
             {formatSeconds(
-              (Date.parse(call.ingested_at) - Date.parse(call.started_at)) / 1000 -
-                (call.duration ?? 0),
+              // The clocks of two machines may differ.
+              Math.max(
+                0,
+                (Date.parse(call.ingested_at) - Date.parse(call.started_at)) / 1000 -
+                  (call.duration ?? 0),
+              ),
             )}
           </Row>
           <IdRow name="Id" id={call.id} />
