@@ -10,6 +10,7 @@ from tests.integration.conftest import Database
 from tests.support.chat_client import ChatClient, user_message
 
 ID = str(uuid4())
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 MESSAGE = user_message("Hi", "m1")
 
 
@@ -95,13 +96,13 @@ async def test_a_body_that_is_no_json_is_refused(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", f"/api/chat/{uuid4()}/stream", 404),
+        ("GET", f"/api/chat/{NOBODYS}/stream", 404),
         ("GET", "/api/chat/no-uuid/stream", 404),
-        ("POST", f"/api/chat/{uuid4()}/stop", 404),
+        ("POST", f"/api/chat/{NOBODYS}/stop", 404),
         ("POST", "/api/chat/no-uuid/stop", 404),
         ("GET", "/api/chat", 405),
         ("GET", "/api/chat/x/y/z", 404),
-        ("GET", f"/api/conversations/{uuid4()}", 404),
+        ("GET", f"/api/conversations/{NOBODYS}", 404),
         ("GET", "/api/conversations/no-uuid", 404),
         ("GET", "/api/conversations?cursor=nonsense", 422),
         ("GET", "/api/conversations?limit=0", 422),
@@ -121,7 +122,7 @@ async def test_what_does_not_exist_is_a_problem(
 @pytest.mark.parametrize("last_event_id", ["x", "-1", "1" * 20, "²"])
 async def test_a_wrong_last_event_id_is_refused(user: ChatClient, last_event_id: str) -> None:
     response = await user.http.get(
-        f"/api/chat/{uuid4()}/stream",
+        f"/api/chat/{NOBODYS}/stream",
         headers={"last-event-id": last_event_id.encode()},  # pyright: ignore[reportArgumentType]
     )
 

@@ -11,6 +11,8 @@ from tests.integration.conftest import Database
 from tests.support.chat_client import ChatClient
 from tests.support.model_server import ModelServer, answer, begin_and_wait
 
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+
 
 def _told(model_server: ModelServer) -> list[str]:
     """Return what the model was last asked in a chat."""
@@ -352,7 +354,7 @@ async def test_the_head_tells_of_what_is_new(user: ChatClient, model_server: Mod
     assert await head() == {"active_leaf_id": None, "status": None, "active_run_id": None}
 
 
-@pytest.mark.parametrize("message_id", ["unknown", "%00", "x" * 65, "%F0%9F%8E%89", str(uuid4())])
+@pytest.mark.parametrize("message_id", ["unknown", "%00", "x" * 65, "%F0%9F%8E%89", NOBODYS])
 async def test_an_unknown_message_is_not_found(user: ChatClient, message_id: str) -> None:
     conversation_id = uuid4()
     await user.say(conversation_id, "Q1")

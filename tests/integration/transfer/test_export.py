@@ -29,6 +29,8 @@ from tests.support.chat_client import ChatClient
 
 EVENTS = Path(__file__).parents[2] / "events"
 
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+
 
 async def _say(user: ChatClient, conversation_id: UUID, text: str, **body: Any) -> str:
     return await user.say(conversation_id, text, model="scripted/echo", **body)
@@ -291,10 +293,10 @@ async def test_the_streaming_function_sends_an_export_as_it_is_made(
     ("path", "status"),
     [
         ("/api/export?after=x", 422),
-        (f"/api/conversations/{uuid4()}/export", 404),
-        (f"/api/conversations/{uuid4()}/export?format=markdown", 404),
+        (f"/api/conversations/{NOBODYS}/export", 404),
+        (f"/api/conversations/{NOBODYS}/export?format=markdown", 404),
         ("/api/conversations/x/export", 404),
-        (f"/api/conversations/{uuid4()}/export?format=pdf", 422),
+        (f"/api/conversations/{NOBODYS}/export?format=pdf", 422),
     ],
 )
 async def test_what_cannot_be_exported_is_a_problem(
