@@ -91,6 +91,8 @@ def make_world(breakable_postgres: Postgres, breakable_valkey: Valkey) -> MakeWo
             database_timeout=2.0,
             # ... and a server that writes everything at once, on a busy machine, may take a while.
             redis_timeout=2.0,
+            # Whoever takes a slow holder for dead must not take what it holds for deadly.
+            queue_max_deliveries=1000,
         )
         with TemporaryDirectory(prefix="tailrace-chaos-") as folder:
             world = World(

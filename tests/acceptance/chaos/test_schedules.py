@@ -26,8 +26,10 @@ async def test_whatever_happens_no_event_is_lost_or_counted_twice(make_world: Ma
             async with make_world(**settings) as world:
                 await schedules.run(world, rng, steps)
                 await world.settle()
-                totals.update(await world.verify())
+                counts = await world.verify()
         except BaseException as error:
             error.add_note(f"CHAOS_SEED={seed} CHAOS_SCHEDULES=1: {settings}, {', '.join(steps)}")
             raise
+        print(f"seed {seed}: {counts}", flush=True)
+        totals.update(counts)
     print(f"{_SCHEDULES} schedules from seed {_SEED}: {dict(totals)}")

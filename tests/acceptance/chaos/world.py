@@ -80,10 +80,10 @@ class World:
         self.actors: list[Actor] = []
         self.made: dict[UUID, InferenceEvent] = {}
         self.poison: set[UUID] = set()
-        #: And how often the queue had been wiped when it took each.
-        self.foreign: list[tuple[Foreign, float]] = []
         #: How often the queue was wiped.
         self.wipes = 0
+        #: What others sent, and how often the queue had been wiped when it took it.
+        self.foreign: list[tuple[Foreign, float]] = []
         self._ledger = folder / "ledger"
         self._ledger.touch()
         self._names = itertools.count(1)
