@@ -1,7 +1,7 @@
-"""Our runtime against the vendor's own Runtime API: the emulator that comes with AWS SAM.
+"""Our runtime and functions against the vendor's own Runtime API: the emulator that comes with SAM.
 
 The emulator takes the streaming protocol and returns all of its bytes at the end, so this is about
-being understood, not about time.
+being understood, not about time. ``sam local invoke`` starts the same emulator in a container.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import pytest
 
 from tests.acceptance.aws.conftest import recorded
 from tests.acceptance.aws.function import PYTHON
+from tests.acceptance.aws.test_migrate import cloudformation
 
 APP = """
 async def app(scope, receive, send):
@@ -41,14 +42,18 @@ def emulator(sam_environment, opt, tmp_path):
     [binary] = sam_environment.glob(f"lib/*/site-packages/samcli/local/rapid/*-rie-{machine}")
 
     @asynccontextmanager
-    async def run(task, **environment):
+    async def run(task, stock=None, **environment):
         front, runtime_api = free_port(), free_port()
+        runtime = [opt / "tailrace-runtime", PYTHON]
+        if stock:
+            # What a layer brings, then the interpreter with what Lambda's image has.
+            environment["PYTHONPATH"] = f"{opt / 'python'}:{stock}"
+            runtime = [PYTHON, "-m", "awslambdaric"]
         command = [
             binary,
             f"--runtime-interface-emulator-address=127.0.0.1:{front}",
             f"--runtime-api-address=127.0.0.1:{runtime_api}",
-            opt / "tailrace-runtime",
-            PYTHON,
+            *runtime,
             "handler.handler",
         ]
         variables = {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(task), **environment}
@@ -99,14 +104,68 @@ async def test_the_emulator_takes_an_init_error(emulator, app):
         assert json.loads(await invoke(recorded("function_url_get")))["errorMessage"] == "no disk"
 
 
-def test_the_wrapper_leaves_sam_local_its_own_runtime(opt):
+@pytest.mark.parametrize("variable", ["AWS_SAM_LOCAL", "LOCALSTACK_HOSTNAME"])
+def test_the_wrapper_leaves_what_streams_nothing_its_own_runtime(opt, variable):
     done = subprocess.run(
         [opt / "tailrace-runtime", PYTHON, "-c", "print('stock')"],
-        env={"AWS_SAM_LOCAL": "true"},
+        env={variable: "true"},
         capture_output=True,
         text=True,
     )
     assert done.stdout == "stock\n"
+
+
+# What calls each function, as an event of tests/events/, and what its answer has to hold.
+SHIPPED = {
+    "ChatFunction": {
+        "function_url_post": {"statusCode": 200},
+        "function_url_get": {"statusCode": 404},
+        "rest_api_post": {"statusCode": 200},
+    },
+    "ApiFunction": {
+        "api_function_url_post": {"statusCode": 201},
+        "api_function_url_get": {"statusCode": 200},
+        "api_rest_api_get": {"statusCode": 200},
+    },
+    "IngestFunction": {
+        "scheduler": {"inserted": 0, "received": 0},
+        "sqs": {"batchItemFailures": []},
+    },
+    "MaintainFunction": {"maintain_scheduler": {}},
+    "MigrateFunction": {
+        "cloudformation_create": {"Status": "SUCCESS"},
+        "cloudformation_update": {"Status": "SUCCESS"},
+        "cloudformation_delete": {"Status": "SUCCESS"},
+        "invoke": {"applied": []},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+async def test_every_function_answers_each_event_that_calls_it(
+    emulator, task, stock, environment, name
+):
+    async with (
+        emulator(task(name), stock, **environment, AWS_LAMBDA_FUNCTION_NAME=name) as invoke,
+        cloudformation() as (response_url, answers),
+    ):
+        for event_name, expected in SHIPPED[name].items():
+            event = recorded(event_name)
+            if "ResponseURL" in event:
+                event["ResponseURL"] = response_url
+            answer = json.loads(await invoke(event))
+            assert "errorType" not in answer, (event_name, answer)
+            assert expected.items() <= answer.items(), (event_name, answer)
+            if "ResponseURL" in event:
+                assert (await asyncio.wait_for(answers.get(), 5))[1] == answer
+
+
+async def test_the_chat_streams_to_the_emulator(emulator, task, environment):
+    async with emulator(task("ChatFunction"), **environment) as invoke:
+        prelude, body = (await invoke(recorded("function_url_post"))).split(bytes(8))
+    assert json.loads(prelude)["statusCode"] == 200
+    assert "Zürich" in body.decode()
+    assert body.endswith(b"data: [DONE]\n\n")
 
 
 def free_port() -> int:
