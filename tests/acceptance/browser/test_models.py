@@ -119,7 +119,8 @@ async def test_the_attempts_of_a_call_are_listed(chat: ChatPage) -> None:
     await chat.ends("complete")
     await chat.page.goto("/numbers?range=15m")
 
-    row = chat.page.get_by_role("row").filter(has_text="instead of error")
+    listed = chat.page.get_by_role("region", name="List of calls")
+    row = listed.get_by_role("row").filter(has_text="instead of error")
     await expect(row).to_be_visible()
     await row.get_by_role("button", name="Details of the call to echo").click()
 
