@@ -23,7 +23,8 @@ Pool = AsyncConnectionPool[Connection]
 #: What psycopg raises when the server, rather than the statement, is at fault.
 UNREACHABLE = (OperationalError, InterfaceError, AdminShutdown, PoolTimeout, PoolClosed)
 
-# After this idle time, in seconds, a dead peer may not have told our kernel: ask it.
+# After this idle time, in seconds, a dead peer may not have told our kernel: ask it. By the wall
+# clock, since the monotonic one may stand still while a function is frozen.
 _TRUST_IDLE = 30.0
 
 # What the columns that refer to a user are called.
@@ -39,6 +40,8 @@ def create_pool(settings: Settings) -> Pool:
             "row_factory": dict_row,
             "autocommit": True,
             "connect_timeout": max(2, round(settings.database_timeout)),
+            # A peer that is gone without a word is given up while there is time for another try.
+            "tcp_user_timeout": round(settings.database_timeout * 500),
             "options": "-c timezone=UTC",
         },
         min_size=1,
@@ -101,7 +104,7 @@ async def pipeline(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def _stamp(connection: Connection) -> None:
-    connection.__dict__["_idle_since"] = time.monotonic()
+    connection.__dict__["_idle_since"] = time.time()
 
 
 async def _check(connection: Connection) -> None:
@@ -111,5 +114,5 @@ async def _check(connection: Connection) -> None:
         # back if we did not close it as well.
         await connection.close()
         raise OperationalError("the server closed the connection")
-    if time.monotonic() - connection.__dict__.get("_idle_since", 0.0) > _TRUST_IDLE:
+    if time.time() - connection.__dict__.get("_idle_since", 0.0) > _TRUST_IDLE:
         await connection.execute("SELECT 1")
