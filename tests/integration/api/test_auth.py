@@ -39,6 +39,40 @@ async def test_the_first_user_is_the_admin_and_signs_in_again(
     assert http.cookies["tailrace_session"].encode() not in bytes(stored[0]["id_hash"])
 
 
+async def test_an_address_is_one_however_it_is_composed(http: httpx.AsyncClient) -> None:
+    await ChatClient(http).register("\u00e9va@example.org")
+
+    again = await http.post("/api/auth/register", json=ADA | {"email": "e\u0301va@example.org"})
+    assert again.status_code == 409
+    there = await http.post("/api/auth/login", json=ADA | {"email": " E\u0301va@example.org "})
+    assert there.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ada",
+        "ada@example",
+        "ada\u200b@example.org",
+        "\u202eada@example.org",
+        "ada@exam\u00adple.org",
+        "ada@example.org\r\nBcc: eve@example.org",
+        "<ada@example.org>",
+        "ada,eve@example.org",
+        "x" * 254 + "@example.org",
+    ],
+)
+async def test_what_would_pass_for_another_address_is_none(
+    http: httpx.AsyncClient, email: str
+) -> None:
+    for path in ("register", "login"):
+        refused = await http.post(f"/api/auth/{path}", json=ADA | {"email": email})
+        assert refused.status_code == 422
+        assert refused.json()["errors"] == [
+            {"field": "email", "detail": "This is not an email address."}
+        ]
+
+
 async def test_a_session_that_was_ended_opens_nothing(http: httpx.AsyncClient) -> None:
     await ChatClient(http).register()
     stolen = http.cookies["tailrace_session"]

@@ -3,10 +3,9 @@
 Known by issuer and subject; the first time, by an email address that the provider verified.
 """
 
-import re
 from typing import Any
 
-from tailrace.auth import users
+from tailrace.auth import emails, users
 from tailrace.auth.oidc import Identity, SignInRefused
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect, transaction
@@ -49,8 +48,8 @@ async def _find(connection: Connection, identity: Identity) -> dict[str, Any] | 
 
 
 async def _link(connection: Connection, identity: Identity, *, is_open: bool) -> dict[str, Any]:
-    email = identity.email
-    if email is None or len(email) > users.EMAIL_CHARS or not re.match(users.EMAIL, email):
+    email = emails.normal(identity.email or "")
+    if email is None:
         raise SignInRefused("no_email")
     cursor = await connection.execute(_users_sql["find_user_by_email"], {"email": email})
     user = await cursor.fetchone()

@@ -14,10 +14,6 @@ from tailrace.db.pool import Connection, Pool, connect, transaction
 from tailrace.ids import uuid7
 from tailrace.problems import Problem, invalid, not_found
 
-#: Whether an address exists is for a mail to find out; this only keeps nonsense away.
-EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
-EMAIL_CHARS = 254
-
 _sql = queries.load("auth")
 _keys_sql = queries.load("keys")
 _identities_sql = queries.load("identities")

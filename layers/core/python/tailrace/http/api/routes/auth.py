@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from tailrace.auth import attempts, resets, sessions, users
+from tailrace.auth import attempts, emails, resets, sessions, users
 from tailrace.auth.identity import (
     SESSION_COOKIE,
     Caller,
@@ -21,8 +22,16 @@ from tailrace.services import Services
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
+
+def _normal(email: str) -> str:
+    address = emails.normal(email)
+    if address is None:
+        raise PydanticCustomError("email", "This is not an email address.")
+    return address
+
+
 _Email = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=users.EMAIL_CHARS, pattern=users.EMAIL)
+    str, Field(max_length=1024, json_schema_extra={"format": "email"}), AfterValidator(_normal)
 ]
 _Password = Annotated[str, Field(min_length=12, max_length=1024)]
 
