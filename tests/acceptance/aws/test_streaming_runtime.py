@@ -241,6 +241,22 @@ async def test_a_runtime_killed_in_mid_answer_is_noticed(api, function, app, tmp
             await _all(invocation)
 
 
+async def test_an_instance_that_takes_several_requests_serves_them_side_by_side(
+    api, function, app, tmp_path
+):
+    environment = {"GATE": str(tmp_path), "AWS_LAMBDA_MAX_CONCURRENCY": "2"}
+    async with function(app(STREAM), environment) as instance:
+        both = [api.invoke(GET), api.invoke(GET)]
+        # Both have begun before either can go on.
+        for invocation in both:
+            assert (await invocation.prelude())["statusCode"] == 203
+        for step in range(3):
+            (tmp_path / str(step)).touch()
+        for invocation in both:
+            assert await _all(invocation) == [b"step 0", b"step 1", b"step 2"]
+        assert instance.process.returncode is None
+
+
 async def test_a_plain_handler_runs_under_the_streaming_runtime(api, function, tmp_path):
     (tmp_path / "handler.py").write_text(
         "def handler(event, context):\n"

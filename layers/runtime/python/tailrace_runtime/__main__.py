@@ -1,7 +1,8 @@
 """The process that Lambda runs: start the handler, then take events one after another for ever.
 
 Started by the wrapper script `tailrace-runtime`. One event loop serves the whole life of the
-process; it also turns while the next event is awaited, until Lambda freezes it. Any failure of the
+process, and where the instance takes several requests at once (``AWS_LAMBDA_MAX_CONCURRENCY``), all
+of them; it also turns while the next event is awaited, until Lambda freezes it. Any failure of the
 Runtime API itself ends the process, and Lambda starts another.
 """
 
@@ -46,6 +47,9 @@ def main() -> None:
             logs.failure("the restored function cannot start", error)
             run(api.restore_error(error))
             sys.exit(1)
+    at_once = int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))
+    if at_once > 1 and hasattr(handler, "stream"):
+        run(serve_many(api, handler, at_once))
     while True:
         serve(run, api, handler, run(api.next()))
 
@@ -63,6 +67,21 @@ async def startup(handler: Any) -> None:
     """Let a handler that has something to start do so."""
     if hasattr(handler, "startup"):
         await handler.startup()
+
+
+async def serve_many(api: RuntimeApi, handler: Any, at_once: int) -> None:
+    """Answer invocations for ever, so many at once: what a managed instance sends."""
+
+    async def serve_one_by_one() -> None:
+        while True:
+            invocation = await api.next()
+            with logs.request(invocation.context.aws_request_id):
+                await stream(api, handler, invocation)
+
+    # Whatever ends one of them ends the process. No trace is in the environment, which all share.
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(at_once):
+            tasks.create_task(serve_one_by_one())
 
 
 def serve(run: Any, api: RuntimeApi, handler: Any, invocation: Invocation) -> None:

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tailrace_runtime.runtime_api import describe
 
-_request_id: str | None = None
+# Of the task, since several requests may be served at once.
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _log = logging.getLogger("tailrace_runtime")
 
 
@@ -32,8 +34,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "logger": record.name,
         }
-        if _request_id is not None:
-            line["requestId"] = _request_id
+        if request_id := _request_id.get():
+            line["requestId"] = request_id
         if record.exc_info and record.exc_info[1]:
             line |= describe(record.exc_info[1])
         extra = {key: value for key, value in vars(record).items() if key not in self._STANDARD}
@@ -54,12 +56,11 @@ def configure() -> None:
 @contextmanager
 def request(request_id: str) -> Iterator[None]:
     """Put the id of the request being served into every line written meanwhile."""
-    global _request_id
-    _request_id = request_id
+    token = _request_id.set(request_id)
     try:
         yield
     finally:
-        _request_id = None
+        _request_id.reset(token)
 
 
 def failure(message: str, error: Exception) -> None:
