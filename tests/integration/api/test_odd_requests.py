@@ -7,6 +7,7 @@ field, a parameter, an id, the body as bytes. A new route is tried as soon as it
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -18,12 +19,88 @@ import pytest
 from tailrace.auth import sessions
 from tailrace.db.pool import connect
 from tailrace.problems import Problem
-from tests.integration.api.test_access_matrix import TABLE, Row, World
+from tests.integration.api.test_access_matrix import (
+    CONVERSATION,
+    MESSAGE,
+    TABLE,
+    Row,
+    World,
+)
+from tests.support.chat_client import user_message
 
 _REQUESTS = 16
+# Of a body with much in it.
+_MORE_REQUESTS = 60
+
+_IMPORTS = Path(__file__).parents[2] / "events" / "imports"
 
 # They wait for somebody else, or would have to be begun anew after each request.
 _TRIED_ELSEWHERE = {"GET /api/auth/oidc/login", "GET /api/auth/oidc/callback"}
+
+# Bodies with more in them than the table needs.
+_FULL_BODIES: dict[str, Any] = {
+    "POST /api/guests/import": {
+        "conversations": [
+            {
+                "id": str(uuid4()),
+                "title": "Trains",
+                "model": "scripted/echo",
+                "created_at": "2026-11-21T10:00:00Z",
+                "updated_at": "2026-11-21T10:05:00Z",
+                "messages": [
+                    user_message("Hi"),
+                    {
+                        "id": str(uuid4()),
+                        "role": "assistant",
+                        "metadata": {"model": "scripted/echo"},
+                        "parts": [
+                            {"type": "reasoning", "text": "Hm."},
+                            {"type": "text", "text": "Hello."},
+                        ],
+                    },
+                ],
+            }
+        ]
+    },
+    "POST /api/chat": {
+        "id": str(uuid4()),
+        "model": "scripted/echo",
+        "reasoning_effort": "low",
+        "trigger": "submit-message",
+        "parent_id": None,
+        "message": {
+            "id": "m",
+            "role": "user",
+            "metadata": {},
+            "parts": [
+                {"type": "text", "text": "Hi"},
+                {
+                    "type": "file",
+                    "mediaType": "text/plain",
+                    "filename": "a.txt",
+                    "url": "data:text/plain;base64,d29yZHM=",
+                },
+            ],
+        },
+    },
+    f"PATCH {CONVERSATION}": {
+        "title": "t",
+        "model": "scripted/echo",
+        "tags": ["a", "b"],
+        "pinned": True,
+        "archived": False,
+        "system_prompt": "p",
+        "parameters": {"max_output_tokens": 9, "reasoning_effort": "low", "temperature": 1},
+    },
+    f"POST {CONVERSATION}/shares": {"expires_at": "2036-01-01T00:00:00Z", "show_name": True},
+    f"PUT {MESSAGE}/feedback": {"rating": "up", "note": "n"},
+    "POST /api/keys": {"name": "k", "scopes": ["read"], "expires_at": "2036-01-01T00:00:00Z"},
+}
+
+_IMPORTED = [
+    json.loads((_IMPORTS / f"{name}.json").read_bytes())
+    for name in ("tailrace", "chatgpt", "claude")
+]
 
 _TEXTS: list[str] = [
     "",
@@ -139,10 +216,15 @@ def _odd_requests(
     names: list[str],
 ) -> Iterator[dict[str, Any]]:
     """Make the requests, as arguments of ``stream`` without the method."""
-    for number in range(_REQUESTS):
+    route = f"{method} {template}"
+    full = _FULL_BODIES.get(route)
+    is_import = route == "POST /api/import"
+    for number in range(_MORE_REQUESTS if full or is_import else _REQUESTS):
+        if is_import:
+            full = _IMPORTED[number % len(_IMPORTED)]
         path = template.format_map(world.made)
         params = dict(row.query or {})
-        body = row.json(world) if callable(row.json) else row.json
+        body = full or (row.json(world) if callable(row.json) else row.json)
         request: dict[str, Any] = {}
         kinds = ["params", "header"]
         if "{" in template:
