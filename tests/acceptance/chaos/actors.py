@@ -6,6 +6,7 @@ libraries it works with are wrapped in that process alone, and the product knows
 """
 
 import asyncio
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -58,7 +59,7 @@ LETHAL = b"kills whoever reads it"
 _UNAVAILABLE = 75
 
 # Seconds that a process may live, should the test that waits for it be gone.
-_LIFE = 240
+_LIFE = 100
 
 # Tries to close a call, as a chat makes them.
 _ATTEMPTS = 3
@@ -321,11 +322,12 @@ def _run(
     failpoint: Failpoint | None,
     arguments: dict[str, Any],
 ) -> None:
-    signal.alarm(_LIFE)
     os.environ.update(environment)
     with log.open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    # One that hangs says where.
+    faulthandler.dump_traceback_later(_LIFE - 10, exit=True)
     # What was buffered before the fork is the parent's to write.
     sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     try:

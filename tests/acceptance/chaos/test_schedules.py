@@ -12,7 +12,7 @@ from collections import Counter
 from tests.acceptance.chaos import schedules
 from tests.acceptance.chaos.conftest import MakeWorld
 
-_SCHEDULES = int(os.environ.get("CHAOS_SCHEDULES", "6"))
+_SCHEDULES = int(os.environ.get("CHAOS_SCHEDULES", "3"))
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
