@@ -192,6 +192,15 @@ async def test_a_folder_keeps_mails_in_order_and_to_itself(
     assert all(file.stat().st_mode & 0o077 == 0 for file in (outbox, *files))
 
 
+async def test_a_link_can_be_copied_from_the_file(settings: Settings, tmp_path: Path) -> None:
+    link = f"http://localhost/reset-password#token={'x=y' * 30}"
+    outbox = tmp_path / "outbox"
+    await _mailer(settings, outbox.as_uri()).send(MAIL._replace(text=f"Here:\n\n{link}\n"))
+
+    [file] = outbox.iterdir()
+    assert link in file.read_text().splitlines()
+
+
 async def test_a_folder_that_cannot_be_is_an_error(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MailError):

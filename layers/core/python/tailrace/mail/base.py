@@ -64,5 +64,6 @@ def message_of(mail: Mail, sender: str) -> EmailMessage:
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].rstrip(">") or None)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text)
+    # A long link stays in one piece, also for who reads the file of an outbox.
+    message.set_content(mail.text, cte="7bit" if mail.text.isascii() else None)
     return message
