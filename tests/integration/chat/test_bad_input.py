@@ -119,6 +119,16 @@ async def test_what_does_not_exist_is_a_problem(
     assert response.json()["status"] == status
 
 
+async def test_a_run_that_is_misnamed_stops_no_other(user: ChatClient) -> None:
+    conversation_id = uuid4()
+    async with user.chat(conversation_id=conversation_id, model="scripted/story") as stream:
+        await stream.until("text-delta")
+        refused = await user.stop(conversation_id, runId=str(uuid4()))
+        assert refused.status_code == 422
+        assert (await user.stop(conversation_id)).status_code == 202
+        await stream.rest()
+
+
 @pytest.mark.parametrize("last_event_id", ["x", "-1", "1" * 20, "²"])
 async def test_a_wrong_last_event_id_is_refused(user: ChatClient, last_event_id: str) -> None:
     response = await user.http.get(

@@ -78,7 +78,7 @@ class _ChatRequest(msgspec.Struct):
     message_id: _MessageId | None = msgspec.field(default=None, name="messageId")
 
 
-class _StopRequest(msgspec.Struct):
+class _StopRequest(msgspec.Struct, forbid_unknown_fields=True):
     run_id: UUID | None = None
 
 
