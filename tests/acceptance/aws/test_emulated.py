@@ -42,6 +42,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        # Where it unpacks functions.
+        "TMPDIR": str(folder),
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": "eu-central-1",
         "LAMBDA_EXECUTOR": "local",
