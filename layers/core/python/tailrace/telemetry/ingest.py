@@ -520,6 +520,10 @@ class _Ingestion:
         # Importing the price table takes most of a second, which the loop must not stand still.
         make_row = await asyncio.to_thread(_load_make_row)
         async with self._turn, connection.cursor() as cursor:
+            if statement == "copy_to_log" and not self._straight:
+                # The worker whose batch was refused may hold what this would wait for, and wait for
+                # its turn.
+                raise _Conflict("another batch was refused meanwhile")
             async with cursor.copy(_sql[statement]) as copy:
                 copy.set_types(_TYPES)
                 for number, message in enumerate(messages, start=1):
