@@ -39,8 +39,12 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process whole files, and one of them all that builds functions."""
+    """Give each process whole files, and one of them all that builds functions.
+
+    First, since pytest-xdist reads the groups in the same hook.
+    """
     for item in items:
         file = item.path.relative_to(_ROOT)
         shared = file.is_relative_to("tests/acceptance/aws")
