@@ -54,7 +54,7 @@ test-web: web/node_modules/.installed
 	npm --prefix web run --silent test
 
 test-python: $(venv) $(page) browser
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup
+	.venv/bin/python -m pytest --numprocesses 2
 
 browser:
 	@localstack/setup/browser.sh

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from pydantic import SecretStr
+from xdist.scheduler import LoadScopeScheduling
 
 from localstack.embedded.postgres import Postgres
 from localstack.embedded.valkey import Valkey
@@ -25,7 +27,6 @@ from tailrace.settings import ProviderSettings, Settings
 from tests.support.model_server import ModelServer
 
 _PACKAGES = ("aiohttp", "fastapi", "msgspec", "psycopg", "pydantic", "redis", "starlette")
-_ROOT = Path(__file__).parents[1]
 _TEMPLATE = "tailrace_template"
 _names = (f"test_{number}" for number in itertools.count(1))
 
@@ -39,16 +40,17 @@ def pytest_report_header() -> list[str]:
     ]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process whole files, and one of them all that builds functions.
+class _ByFile(LoadScopeScheduling):
+    """Gives each process whole files, and one of them all that builds functions."""
 
-    First, since pytest-xdist reads the groups in the same hook.
-    """
-    for item in items:
-        file = item.path.relative_to(_ROOT)
-        shared = file.is_relative_to("tests/acceptance/aws")
-        item.add_marker(pytest.mark.xdist_group(str(file.parent if shared else file)))
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return "functions" if file.startswith("tests/acceptance/aws/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Deal the tests out to the processes of ``--numprocesses``."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
