@@ -34,7 +34,7 @@ async def moto() -> AsyncIterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    client = boto3.client(
+    client = boto3.Session().client(
         "s3",
         endpoint_url=address,
         region_name="us-east-1",

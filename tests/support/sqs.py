@@ -20,19 +20,19 @@ _ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
 
+# Servers of one process share their queues.
+_names = (f"events-{os.getpid()}-{number}" for number in itertools.count(1))
+
 
 class Sqs:
     """A running server."""
 
     def __init__(self, endpoint_url: str) -> None:
-        self.client: Any = boto3.client("sqs", endpoint_url=endpoint_url)
-        self._names = (f"events-{os.getpid()}-{number}" for number in itertools.count(1))
+        self.client: Any = boto3.Session().client("sqs", endpoint_url=endpoint_url)
 
     def create_queue(self, **attributes: str) -> str:
         """Return the URL of a new queue."""
-        return self.client.create_queue(QueueName=next(self._names), Attributes=attributes)[
-            "QueueUrl"
-        ]
+        return self.client.create_queue(QueueName=next(_names), Attributes=attributes)["QueueUrl"]
 
     def create_queues(self, max_receives: int) -> tuple[str, str]:
         """Return the URLs of a new queue and of the one that takes what it gives up on."""

@@ -22,7 +22,7 @@ ADDRESS = "https://d111111abcdef8.cloudfront.net"
 def s3():
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    yield boto3.client(
+    yield boto3.Session().client(
         "s3",
         endpoint_url="http://{}:{}".format(*server.get_host_and_port()),
         region_name="us-east-1",

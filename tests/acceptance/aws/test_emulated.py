@@ -209,7 +209,7 @@ async def appears(connection, query: str) -> None:
 
 def client(service: str, emulator: dict[str, str]):
     """Return a client of the emulator."""
-    return boto3.client(
+    return boto3.Session().client(
         service,
         endpoint_url=emulator["AWS_ENDPOINT_URL"],
         region_name=emulator["AWS_DEFAULT_REGION"],

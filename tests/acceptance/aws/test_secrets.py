@@ -20,7 +20,7 @@ def secrets(environment):
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_SESSION_TOKEN": "test",
     }
-    client = boto3.client(
+    client = boto3.Session().client(
         "secretsmanager",
         endpoint_url=aws["AWS_ENDPOINT_URL"],
         region_name="eu-central-1",

@@ -310,7 +310,7 @@ def _subscribe(fifo: bool) -> tuple[str, Any]:
     """Make a topic and a queue that it goes to; return the ARN and what takes messages."""
     end = ".fifo" if fifo else ""
     given = {"FifoTopic": "true"} if fifo else {}
-    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+    sns, sqs = boto3.Session().client("sns"), boto3.session.Session().client("sqs")
     arn = sns.create_topic(Name=f"alerts{end}", Attributes=given)["TopicArn"]
     given = {"FifoQueue": "true"} if fifo else {}
     url = sqs.create_queue(QueueName=f"alerts{end}", Attributes=given)["QueueUrl"]

@@ -29,6 +29,9 @@ def _with(**changes: Any) -> dict[str, Any]:
         ({"id": ID, "message": MESSAGE, "model": "local/unknown"}, "model"),
         ({"id": ID, "message": MESSAGE, "model": "nowhere/m"}, "model"),
         ({"id": ID, "message": MESSAGE, "model": 3}, "model"),
+        ({"id": ID, "message": MESSAGE, "parentId": None}, "parentId"),
+        ({"id": ID, "message": MESSAGE, "trigger": "again"}, "trigger"),
+        (_with(createdAt="now"), "message.createdAt"),
         (_with(id=""), "message.id"),
         (_with(id="x" * 65), "message.id"),
         (_with(role="system"), "message.role"),
@@ -74,7 +77,7 @@ async def test_a_message_that_no_model_can_read_costs_a_guest_nothing(guest: Cha
     [
         (b'{"id": ', "application/json", 400),
         (b'{"model": "\xff"}', "application/json", 400),
-        (b'{"x": ' + b"[" * 100_000, "application/json", 400),
+        (b'{"message": {"metadata": ' + b"[" * 100_000, "application/json", 400),
         (b"", "application/json", 400),
         (b"{}", "text/plain", 415),
         (b"{}", "", 415),

@@ -60,7 +60,7 @@ class Place:
 
     @property
     def client(self) -> Any:
-        return boto3.client("s3", endpoint_url=self.endpoint_url)
+        return boto3.Session().client("s3", endpoint_url=self.endpoint_url)
 
 
 @pytest.fixture(params=["folder", "nanio", "moto"])

@@ -109,7 +109,7 @@ async def test_what_is_sent_is_what_boto3_sends(provider, model_server, monkeypa
     # At the same second, since the time is signed.
     sent = datetime.strptime(ours.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda **_: sent)
-    client = boto3.client(
+    client = boto3.Session().client(
         "bedrock-runtime", "eu-central-1", endpoint_url=model_server.base_url.removesuffix("/v1")
     )
     content = [

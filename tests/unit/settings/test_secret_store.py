@@ -143,7 +143,7 @@ def test_apis_are_where_the_sdks_find_them(variables, address, monkeypatch) -> N
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     ours = secret_store._endpoint("ssm", REGION, "aws")
-    theirs = boto3.client(
+    theirs = boto3.Session().client(
         "ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
     )
     assert ours == theirs.meta.endpoint_url == address

@@ -127,5 +127,7 @@ class S3Store:
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
                 )
-                self._made = boto3.client("s3", endpoint_url=self._endpoint_url, config=config)
+                self._made = boto3.Session().client(
+                    "s3", endpoint_url=self._endpoint_url, config=config
+                )
             return self._made

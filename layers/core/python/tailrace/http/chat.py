@@ -6,7 +6,7 @@ person waits for.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -59,21 +59,23 @@ _REGENERATE = "regenerate-message"
 _MessageId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
 
 
-class _UIMessage(msgspec.Struct):
+class _UIMessage(msgspec.Struct, forbid_unknown_fields=True):
     id: _MessageId
-    role: Annotated[str, Meta(pattern=r"^(user|assistant)$")]
+    role: Literal["user", "assistant"]
     parts: Annotated[list[Part], Meta(max_length=100)]
+    # AI SDK's, and of no use here.
+    metadata: msgspec.Raw | None = None
 
 
-class _ChatRequest(msgspec.Struct):
-    """The body of AI SDK's chat transport; what we do not use of it is passed over."""
+class _ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of AI SDK's chat transport, and what we ask beside it."""
 
     id: UUID
     message: _UIMessage | None = None
     messages: Annotated[list[_UIMessage], Meta(max_length=_MAX_GUEST_MESSAGES)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     reasoning_effort: ReasoningEffort | None = None
-    trigger: str | None = None
+    trigger: Literal["submit-message", "regenerate-message"] | None = None
     parent_id: _MessageId | UnsetType | None = UNSET
     message_id: _MessageId | None = msgspec.field(default=None, name="messageId")
 

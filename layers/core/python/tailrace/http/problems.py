@@ -13,7 +13,9 @@ from tailrace.problems import Problem, invalid
 _log = logging.getLogger(__name__)
 
 _PATH = re.compile(r"^(?P<detail>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"missing required field `(\w+)`")
+_NAMED = re.compile(r"(?:missing required|contains unknown) field `(.{1,64})")
+# Characters of what is said about a field, whose name may be anything.
+_MAX_DETAIL = 200
 
 
 def response_of(problem: Problem) -> Response:
@@ -51,9 +53,9 @@ def of_validation(error: msgspec.ValidationError) -> Problem:
     match = _PATH.match(str(error))
     detail, path = (match["detail"], match["path"] or "") if match else (str(error), "")
     path = re.sub(r"\[(\w+|\.\.\.)\]", r".\1", path).lstrip(".")
-    if missing := _MISSING.search(detail):
-        path = f"{path}.{missing[1]}".lstrip(".")
-    return invalid(path or "body", detail + ".")
+    if named := _NAMED.search(detail):
+        path = f"{path}.{named[1].partition('`')[0]}".lstrip(".")
+    return invalid(path or "body", detail[:_MAX_DETAIL] + ".")
 
 
 HANDLERS = {

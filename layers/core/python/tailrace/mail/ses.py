@@ -46,4 +46,4 @@ class SesMailer:
         from botocore.config import Config
 
         config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
-        return boto3.client("sesv2", region_name=self._region, config=config)
+        return boto3.Session().client("sesv2", region_name=self._region, config=config)

@@ -379,7 +379,7 @@ class SqsQueue:
             retries={"total_max_attempts": 2},
             max_pool_connections=_CONNECTIONS,
         )
-        return boto3.client("sqs", config=config, **options)
+        return boto3.Session().client("sqs", config=config, **options)
 
 
 def _body_of(payload: bytes) -> tuple[str, dict[str, Any]]:

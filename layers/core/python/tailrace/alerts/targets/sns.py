@@ -66,7 +66,7 @@ class SnsTarget:
 
         config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
         region = self._topic_arn.split(":")[3]
-        return boto3.client("sns", region_name=region, config=config)
+        return boto3.Session().client("sns", region_name=region, config=config)
 
 
 def _subject(notice: Notice) -> str:

@@ -96,7 +96,7 @@ class S3Shelf:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        return boto3.client("s3", endpoint_url=self._endpoint_url, config=config)
+        return boto3.Session().client("s3", endpoint_url=self._endpoint_url, config=config)
 
 
 class _S3Draft:
