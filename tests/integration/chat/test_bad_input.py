@@ -77,7 +77,7 @@ async def test_a_message_that_no_model_can_read_costs_a_guest_nothing(guest: Cha
     [
         (b'{"id": ', "application/json", 400),
         (b'{"model": "\xff"}', "application/json", 400),
-        (b'{"message": {"metadata": ' + b"[" * 100_000, "application/json", 400),
+        (b'{"message": {"id": "a", "metadata": ' + b"[" * 100_000, "application/json", 400),
         (b"", "application/json", 400),
         (b"{}", "text/plain", 415),
         (b"{}", "", 415),
@@ -155,3 +155,9 @@ async def test_forged_cookies_make_a_stranger(http: httpx.AsyncClient, user: Cha
 async def _assert_nothing_written(database: Database) -> None:
     for table in ("conversations", "messages", "runs", "telemetry_outbox"):
         assert await database.value(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_message_may_carry_the_metadata_of_ai_sdk(user: ChatClient) -> None:
+    body = _with(metadata={"createdAt": 1}) | {"trigger": "submit-message"}
+
+    assert (await user.http.post("/api/chat", json=body)).status_code == 200

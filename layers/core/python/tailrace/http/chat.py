@@ -64,7 +64,7 @@ class _UIMessage(msgspec.Struct, forbid_unknown_fields=True):
     role: Literal["user", "assistant"]
     parts: Annotated[list[Part], Meta(max_length=100)]
     # AI SDK's, and of no use here.
-    metadata: msgspec.Raw | None = None
+    metadata: Any = None
 
 
 class _ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
