@@ -105,3 +105,12 @@ class Database:
 @pytest.fixture
 def database(settings: Settings) -> Database:
     return Database(settings.database_url.get_secret_value())
+
+
+@pytest.fixture
+async def other(http: httpx.AsyncClient) -> AsyncIterator[ChatClient]:
+    """Another user."""
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as client:
+        other = ChatClient(client)
+        await other.register("eve@example.org")
+        yield other

@@ -4,8 +4,8 @@ from typing import Any
 
 from tailrace.db.pool import connect
 from tailrace.services import Services
+from tests.support.rollups import DISTRIBUTIONS
 
-_DISTRIBUTIONS = ("duration", "time_to_first_chunk", "time_per_output_chunk", "cost_usd")
 _TOKENS = (
     *("input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "output_tokens"),
     "reasoning_output_tokens",
@@ -29,7 +29,7 @@ _TIERS = {
 
 _COUNTED = (
     *("requests", "errors", "cancelled", "unpriced_requests", *_TOKENS),
-    *(f"{name}_{what}" for name in _DISTRIBUTIONS for what in ("count", "sum")),
+    *(f"{name}_{what}" for name in DISTRIBUTIONS for what in ("count", "sum")),
     "duration_max",
     "cost_usd_max",
 )
@@ -66,18 +66,6 @@ async def disagreements(services: Services) -> list[dict[str, Any]]:
     usage = "SELECT user_id, day, calls, tokens, cost_usd FROM user_usage"
     found += await _differences(services, "user_usage", usage, _USAGE_OF_USERS)
     return found
-
-
-async def rolled_up(services: Services) -> list[dict[str, Any]]:
-    """Return everything that is rolled up; in which order values came makes no difference."""
-    found = await rows(services, "SELECT * FROM rollups ORDER BY 1, 2, 3, 4, 5, 6, 7")
-    for row in found:
-        for name in _DISTRIBUTIONS:
-            buckets = row[f"{name}_buckets"]
-            row[f"{name}_buckets"] = sorted(
-                buckets[at : at + 2] for at in range(0, len(buckets), 2)
-            )
-    return [*found, *await rows(services, "SELECT * FROM rollup_reasons ORDER BY 1,2,3,4,5,6,7,8")]
 
 
 def _count(starts_at: str, by: tuple[str, ...], which: str) -> str:

@@ -35,7 +35,8 @@ from tailrace.telemetry.ingest import ingest
 from tests.acceptance.chaos import actors
 from tests.acceptance.chaos.actors import Actor, Failpoint, opened, until
 from tests.acceptance.chaos.calls import Foreign
-from tests.acceptance.chaos.counts import disagreements, rolled_up, rows
+from tests.acceptance.chaos.counts import disagreements, rows
+from tests.support.rollups import rolled_up
 
 # Seconds after which whoever holds a message is taken for dead.
 HOLD = 0.3

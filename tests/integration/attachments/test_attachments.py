@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,15 +47,6 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
         chunk_timeout=5,
     )
     return settings.model_copy(update={"providers": (local, *settings.providers[1:])})
-
-
-@pytest.fixture
-async def other(http: httpx.AsyncClient) -> AsyncIterator[ChatClient]:
-    """Another user."""
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as client:
-        other = ChatClient(client)
-        await other.register("eve@example.org")
-        yield other
 
 
 def _message(*parts: dict[str, Any]) -> dict[str, Any]:

@@ -28,9 +28,9 @@ from tailrace.services import Services
 from tailrace.telemetry.event import InferenceEvent
 from tailrace.telemetry.ingest import ingest
 from tests.support.events import make_event, publish_all, rows, value
+from tests.support.rollups import rolled_up
 
 _DAY = datetime(2026, 11, 20, tzinfo=UTC)
-_DISTRIBUTIONS = ("duration", "time_to_first_chunk", "time_per_output_chunk", "cost_usd")
 
 # What a call may take, and what is told apart from nothing.
 _VALUES = st.floats(0, 864_000).map(lambda value: 0.0 if value <= 1e-12 else value)
@@ -62,18 +62,6 @@ def _events(count: int, seed: int, owners: list[UUID]) -> list[InferenceEvent]:
             )
         )
     return events
-
-
-async def _tables(services: Services) -> list[dict[str, Any]]:
-    """Return everything that is rolled up; in which order values came makes no difference."""
-    found = await rows(services, "SELECT * FROM rollups ORDER BY 1, 2, 3, 4, 5, 6, 7")
-    for row in found:
-        for name in _DISTRIBUTIONS:
-            buckets = row[f"{name}_buckets"]
-            row[f"{name}_buckets"] = sorted(
-                buckets[at : at + 2] for at in range(0, len(buckets), 2)
-            )
-    return [*found, *await rows(services, "SELECT * FROM rollup_reasons ORDER BY 1,2,3,4,5,6,7,8")]
 
 
 async def _counted(services: Services) -> dict[str, int]:
@@ -143,7 +131,7 @@ async def test_a_rebuild_gives_what_was_kept(services: Services) -> None:
     await publish_all(services.queue, events[1000:])
     reports.append(await ingest(services))
     assert sum(report.inserted for report in reports) == len(events)
-    kept = await _tables(services)
+    kept = await rolled_up(services)
     async with connect(services.pool) as spoiler:
         await spoiler.execute("UPDATE rollups SET requests = requests - 1, errors = 7")
         await spoiler.execute("DELETE FROM rollup_reasons WHERE tier = 'day'")
@@ -164,7 +152,7 @@ async def test_a_rebuild_gives_what_was_kept(services: Services) -> None:
     report = await rebuild(services)
 
     assert report == RebuildReport(days=3, requests=len(events), kept=[])
-    assert await _tables(services) == kept
+    assert await rolled_up(services) == kept
 
 
 async def test_every_tier_counts_every_call_once(services: Services) -> None:
@@ -240,14 +228,14 @@ async def test_ingesters_at_once_wait_for_each_other_but_never_in_a_circle(
 async def test_a_day_that_the_log_no_longer_holds_is_kept(services: Services) -> None:
     await publish_all(services.queue, _events(300, 6, []))
     await ingest(services)
-    kept = await _tables(services)
+    kept = await rolled_up(services)
     async with connect(services.pool) as retention:
         await retention.execute("DELETE FROM inference_log WHERE started_at < '2026-11-21'")
 
     report = await rebuild(services)
 
     assert report.kept == ["2026-11-20"]
-    assert await _tables(services) == kept
+    assert await rolled_up(services) == kept
     forced = await rebuild(services, force=True)
     assert forced.kept == []
     assert (await _counted(services))["day_total"] == await value(

@@ -4,11 +4,9 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from tests.integration.conftest import Database
@@ -21,15 +19,6 @@ PNG = base64.b64decode(
 # More than a request could hold as a data: URL.
 PHOTO = b"\xff\xd8\xff" + b"pixels" * 700_000
 MODEL = "scripted/echo"
-
-
-@pytest.fixture
-async def other(http: httpx.AsyncClient) -> AsyncIterator[ChatClient]:
-    """Another user."""
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as client:
-        other = ChatClient(client)
-        await other.register("eve@example.org")
-        yield other
 
 
 @pytest.fixture

@@ -69,7 +69,6 @@ from tailrace.providers.http import (
     classify,
     error_body,
     message_in,
-    reads,
     retry_after,
     without_key,
 )
@@ -177,15 +176,8 @@ class Bedrock:
             if not response.content_type.startswith("application/vnd.amazon.eventstream"):
                 raise ProviderError("protocol", f"the answer is {response.content_type}")
             decoder.response_id = response.headers.get("x-amzn-requestid")
-            try:
-                async for data in reads(response):
-                    yield decoder.feed(data)
-                    if decoder.failure is not None:
-                        raise without_key(self._settings, decoder.failure)
-            except ProviderError as error:
-                # A connection that breaks after the end of an answer has not broken the answer.
-                if error.type != "incomplete" or not decoder.finished:
-                    raise
+            async for deltas in self._http.deltas(response, decoder):
+                yield deltas
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a stopReason")
 

@@ -39,7 +39,7 @@ from tailrace.providers.base import (
     Usage,
 )
 from tailrace.providers.files import not_taken, text_of
-from tailrace.providers.http import HttpClient, error_body, error_of, reads, without_key
+from tailrace.providers.http import HttpClient, error_body, error_of
 from tailrace.providers.sse import EventDecoder
 from tailrace.settings import ProviderSettings
 
@@ -92,15 +92,8 @@ class Gemini:
         decoder = _ChunkDecoder()
         url, body, headers = self._address.stream(request.model), _body(request), await self._who()
         async with self._http.open("POST", url, body, headers) as response:
-            try:
-                async for data in reads(response):
-                    yield decoder.feed(data)
-                    if decoder.failure is not None:
-                        raise without_key(self._settings, decoder.failure)
-            except ProviderError as error:
-                # A connection that breaks after the model has ended takes nothing from its answer.
-                if error.type != "incomplete" or not decoder.finished:
-                    raise
+            async for deltas in self._http.deltas(response, decoder):
+                yield deltas
         if not decoder.finished:
             raise ProviderError("incomplete", "the stream ended without a finish reason")
 

@@ -17,13 +17,13 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from tailrace.providers.base import ErrorType, ProviderError
+from tailrace.providers.base import Delta, ErrorType, ProviderError
 from tailrace.settings import ProviderSettings
 
 T = TypeVar("T")
@@ -53,6 +53,19 @@ _BY_STATUS: dict[int, ErrorType] = {
     504: "timeout",
     529: "overloaded",
 }
+
+
+class StreamDecoder(Protocol):
+    """Bytes of a stream in, deltas out.
+
+    A `failure` is kept rather than raised, so that what came before it in the same bytes is not
+    lost. ``finished`` tells that the model has ended.
+    """
+
+    failure: ProviderError | None
+    finished: bool
+
+    def feed(self, data: bytes) -> list[Delta]: ...
 
 
 class HttpClient:
@@ -143,6 +156,26 @@ class HttpClient:
             return decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProviderError("protocol", f"{method} {url}: {error}") from None
+
+    async def deltas(
+        self, response: aiohttp.ClientResponse, decoder: "StreamDecoder"
+    ) -> AsyncGenerator[list[Delta]]:
+        """Yield what each read of a stream holds, until the server ends it.
+
+        Raises
+        ------
+        ProviderError
+            The decoder's failure; ``incomplete`` when the connection breaks before the model ends.
+        """
+        try:
+            async for data in reads(response):
+                yield decoder.feed(data)
+                if decoder.failure is not None:
+                    raise self.without_key(decoder.failure)
+        except ProviderError as error:
+            # A connection that breaks after the model has ended takes nothing from its answer.
+            if error.type != "incomplete" or not decoder.finished:
+                raise
 
     async def _send(
         self, method: str, url: str | URL, data: bytes | None, headers: Mapping[str, str]
