@@ -9,7 +9,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import page
-from deploy.stack import ROOT, Failed, Stack, read_parameters
+from deploy.stack import ROOT, Failed, Stack, fingerprint, read_parameters
 
 _PAGE = ROOT / "web" / "dist"
 # Names of caches, which begin with it, end at 40.
@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
 def up(s3: Any, stack: Stack, parameters_file: Path | None) -> None:
     """Deploy the stack, tell it its own address, and upload the page."""
     parameters = read_parameters(parameters_file) if parameters_file else {}
+    if parameters:
+        # Functions read their secrets as they start, and a changed secret alone starts none.
+        parameters.setdefault("Restart", fingerprint(parameters, stack.name))
     stack.deploy(parameters)
     address = stack.outputs.get("Address")
     # CloudFront chooses it when it is made, after the functions behind it: they learn it the second

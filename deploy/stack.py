@@ -1,5 +1,6 @@
 """The stack of `template.yaml` in an account: made, changed and deleted."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -131,3 +132,12 @@ def read_parameters(file: Path) -> dict[str, str]:
     return {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()
     }
+
+
+def fingerprint(parameters: dict[str, str], stack_name: str) -> str:
+    """Return a text that is another one for other parameters, and tells nothing of them.
+
+    Whoever may describe the stack sees it, so guessing a secret from it is made slow.
+    """
+    told = json.dumps(parameters, sort_keys=True).encode()
+    return hashlib.scrypt(told, salt=stack_name.encode(), n=1 << 14, r=8, p=1, dklen=8).hex()

@@ -133,10 +133,28 @@ def test_the_functions_learn_their_address_once(s3, bucket, built, monkeypatch, 
     (built / "parameters.toml").write_text('Queue = "sqs"')
     stack = FakeStack({"Address": ADDRESS, "PageBucket": bucket})
     up(s3, stack, built / "parameters.toml")
-    assert stack.deployments == [{"Queue": "sqs"}, {"Queue": "sqs", "PublicUrl": ADDRESS}]
+    given = {"Queue": "sqs", "Restart": stack.deployments[0]["Restart"]}
+    assert stack.deployments == [given, {**given, "PublicUrl": ADDRESS}]
     assert ADDRESS in capsys.readouterr().out
     up(s3, stack, None)
     assert stack.deployments[2:] == [{}]
+
+
+def test_a_changed_secret_starts_every_function_anew_and_is_not_told(
+    s3, bucket, built, monkeypatch
+):
+    monkeypatch.setattr("deploy.__main__._PAGE", built)
+    stack = FakeStack({"PageBucket": bucket, "ChatUrl": "", "ApiUrl": ""})
+    file = built / "parameters.toml"
+    for key in ("sk-one", "sk-one", "sk-two"):
+        file.write_text(f'Providers = [{{name = "c", kind = "anthropic", api_key = "{key}"}}]')
+        up(s3, stack, file)
+    file.write_text('Restart = "by hand"')
+    up(s3, stack, file)
+    first, again, other, chosen = (each["Restart"] for each in stack.deployments)
+    assert first == again != other
+    assert chosen == "by hand"
+    assert "sk-" not in first
 
 
 @pytest.mark.parametrize(
