@@ -119,7 +119,7 @@ async function tryOpen(
 }
 
 /** Reads whole frames; a frame cut off by the end of the body is not one. */
-export async function* readFrames(
+async function* readFrames(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
   stall: number,

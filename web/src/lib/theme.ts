@@ -14,7 +14,7 @@ function stored(): Theme {
 
 export const theme = createStore<Theme>(stored());
 
-export function resolvedTheme(): "dark" | "light" {
+function resolvedTheme(): "dark" | "light" {
   const value = theme.get();
   if (value !== "system") return value;
   return system_is_light.matches ? "light" : "dark";

@@ -1,28 +1,28 @@
 /** What stands in the place of a page that does not exist, or that broke. */
 import { type ErrorComponentProps, Link } from "@tanstack/react-router";
+import { PageMessage } from "@/components/page-message";
 import { Button } from "@/components/ui/button";
 import { sentence } from "@/lib/problem";
 
 export function NotFound() {
   return (
-    <div className="flex h-full flex-col items-center justify-center gap-3 px-6 text-center">
-      <h1 className="text-xl font-semibold tracking-tight">There is nothing at this address</h1>
+    <PageMessage title="There is nothing at this address">
       <Button asChild>
         <Link to="/">New chat</Link>
       </Button>
-    </div>
+    </PageMessage>
   );
 }
 
 export function RouteError({ error, reset }: ErrorComponentProps) {
   return (
-    <div
+    <PageMessage
+      title="This page broke"
+      detail={sentence(error)}
       role="alert"
-      className="flex h-dvh flex-col items-center justify-center gap-3 px-6 text-center"
+      className="h-dvh justify-center px-6"
     >
-      <h1 className="text-xl font-semibold tracking-tight">This page broke</h1>
-      <p className="max-w-md text-muted-foreground">{sentence(error)}</p>
       <Button onClick={reset}>Try again</Button>
-    </div>
+    </PageMessage>
   );
 }

@@ -1,4 +1,6 @@
 /** The route `/account`: who one is here, and what one can do about it. */
+import { Busy } from "@/components/loading";
+import { PageMessage } from "@/components/page-message";
 import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { openAuth } from "@/features/auth/auth-dialog-state";
@@ -52,13 +54,13 @@ function Sections({ me, email }: { me: Me; email: string }) {
 
 function NotSignedIn() {
   return (
-    <div className="flex flex-col items-center gap-3 py-24 text-center">
-      <h1 className="text-xl font-semibold tracking-tight">You are not signed in</h1>
-      <p className="max-w-md text-muted-foreground">An account is seen by its owner alone.</p>
-      <Button className="mt-2" onClick={() => openAuth("login")}>
-        Sign in
-      </Button>
-    </div>
+    <PageMessage
+      title="You are not signed in"
+      detail="An account is seen by its owner alone."
+      className="py-24"
+    >
+      <Button onClick={() => openAuth("login")}>Sign in</Button>
+    </PageMessage>
   );
 }
 
@@ -72,13 +74,10 @@ function PageSkeleton({ error, retry }: { error: unknown; retry: () => void }) {
     );
   }
   return (
-    <div aria-busy="true" className="space-y-3">
-      <span className="sr-only" role="status">
-        Loading
-      </span>
+    <Busy className="space-y-3">
       <Skeleton className="h-8 w-40" />
       <Skeleton className="h-40 rounded-xl" />
       <Skeleton className="h-40 rounded-xl" />
-    </div>
+    </Busy>
   );
 }

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { PencilIcon, PlusIcon, Trash2Icon } from "lucide-react";
 import { useState } from "react";
 import { LoadMore } from "@/components/load-more";
+import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -11,7 +12,7 @@ import { queryClient } from "@/lib/query-client";
 import { accountApi, accountKeys, type KeyItem } from "./api";
 import { Confirm } from "./confirm";
 import { NewKeyDialog, RenameKeyDialog } from "./key-dialogs";
-import { Loading, Section } from "./section";
+import { Section } from "./section";
 
 type Opened = { dialog: "new" } | { dialog: "rename" | "revoke"; key: KeyItem };
 

@@ -2,6 +2,7 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { LoadMore } from "@/components/load-more";
+import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -13,7 +14,7 @@ import { queryClient } from "@/lib/query-client";
 import { accountApi, accountKeys, type SessionItem } from "./api";
 import { Confirm } from "./confirm";
 import { deviceName } from "./device";
-import { Loading, Section } from "./section";
+import { Section } from "./section";
 
 export function SessionsSection() {
   const list = useInfiniteQuery({

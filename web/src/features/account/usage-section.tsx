@@ -1,10 +1,11 @@
 /** What one has used of what one may. */
 import { useQuery } from "@tanstack/react-query";
+import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { plural } from "@/lib/format";
 import { accountApi, accountKeys, type Quota, type Rate } from "./api";
 import { amountOf, QUOTA_NAMES, shareOf } from "./quotas";
-import { Loading, Section } from "./section";
+import { Section } from "./section";
 
 export function UsageSection() {
   const usage = useQuery({

@@ -2,31 +2,28 @@
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { LoadMore } from "@/components/load-more";
+import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { Badge } from "@/components/ui/badge";
 import { Card } from "@/components/ui/card";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
-import { Loading } from "@/features/account/section";
 import { useMe } from "@/features/auth/use-me";
-import type { Me, Page } from "@/lib/api";
+import type { Page } from "@/lib/api";
 import { queryClient } from "@/lib/query-client";
-import { NotFound } from "@/routes/fallbacks";
+import { AdminsOnly } from "./admins-only";
 import { adminApi, adminKeys, type UserItem } from "./api";
 import { UserSheet } from "./user-sheet";
 
 export function AdminPage() {
-  const me = useMe();
-  if (me.data === undefined) {
-    return (
-      <div className="mx-auto max-w-5xl px-6 pt-8">
-        <Loading what="This page" error={me.error} retry={() => void me.refetch()} />
-      </div>
-    );
-  }
-  return me.data.role === "admin" ? <Users me={me.data} /> : <NotFound />;
+  return (
+    <AdminsOnly>
+      <Users />
+    </AdminsOnly>
+  );
 }
 
-function Users({ me }: { me: Me }) {
+function Users() {
+  const me = useMe();
   const list = useInfiniteQuery({
     queryKey: adminKeys.users,
     queryFn: ({ pageParam, signal }) => adminApi.users(pageParam, signal),
@@ -67,7 +64,7 @@ function Users({ me }: { me: Me }) {
                   <UserRow
                     key={user.id}
                     user={user}
-                    is_me={user.id === me.id}
+                    is_me={user.id === me.data?.id}
                     onOpen={() => setOpened(user.id)}
                   />
                 ))}

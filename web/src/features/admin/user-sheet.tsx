@@ -1,6 +1,7 @@
 /** One user in full: role, whether the account works, quotas. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -8,7 +9,6 @@ import { Notice } from "@/components/ui/notice";
 import { Sheet, SheetContent, SheetDescription, SheetTitle } from "@/components/ui/sheet";
 import { ToggleGroup, ToggleGroupItem } from "@/components/ui/toggle-group";
 import { Confirm } from "@/features/account/confirm";
-import { Loading } from "@/features/account/section";
 import { QuotaMeter } from "@/features/account/usage-section";
 import { sentence } from "@/lib/problem";
 import { adminApi, adminKeys, type UserItem } from "./api";

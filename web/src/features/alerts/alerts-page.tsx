@@ -2,13 +2,13 @@
 import { useMutation } from "@tanstack/react-query";
 import { BellPlusIcon } from "lucide-react";
 import { useState } from "react";
+import { Loading } from "@/components/loading";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Confirm } from "@/features/account/confirm";
-import { Loading } from "@/features/account/section";
+import { AdminsOnly } from "@/features/admin/admins-only";
 import { NumbersFrame } from "@/features/numbers/numbers-frame";
 import { plural } from "@/lib/format";
-import { AdminsOnly } from "./admins-only";
 import { alertsApi, type Rule } from "./api";
 import { History } from "./history";
 import { RuleDialog } from "./rule-dialog";

@@ -1,12 +1,12 @@
 /** The route `/numbers/pipeline`: how far events are on their way, and those that did not arrive. */
 import { useQuery } from "@tanstack/react-query";
+import { Loading } from "@/components/loading";
 import { Card, CardTitle } from "@/components/ui/card";
 import { Notice } from "@/components/ui/notice";
-import { Loading } from "@/features/account/section";
+import { AdminsOnly } from "@/features/admin/admins-only";
 import { NumbersFrame } from "@/features/numbers/numbers-frame";
 import { formatCount, formatSeconds } from "@/lib/format";
 import { cn } from "@/lib/utils";
-import { AdminsOnly } from "./admins-only";
 import { alertKeys, alertsApi, type QueueStatus } from "./api";
 import { DeadLetters } from "./dead-letters";
 

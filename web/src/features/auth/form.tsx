@@ -8,7 +8,7 @@ import { Notice } from "@/components/ui/notice";
 import { formatWait, useWait } from "./wait";
 
 /** The server's limit; it has the last word. */
-export const MIN_PASSWORD = 12;
+const MIN_PASSWORD = 12;
 export const PASSWORD_HINT = `At least ${MIN_PASSWORD} characters`;
 
 interface FieldProps extends ComponentProps<"input"> {

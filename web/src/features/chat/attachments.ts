@@ -10,14 +10,14 @@ import { newId } from "@/lib/ids";
 import { isShrinkable, shrink } from "./shrink";
 
 /** The server's default limits; it has the last word. */
-export const MAX_FILES = 4;
+const MAX_FILES = 4;
 export const MAX_FILE_BYTES = 3 * 1024 * 1024;
 /** Of one that is uploaded by itself. */
 export const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;
 /** Of all files of a message: in base64 they grow by a third, and a request has 6 MiB at most. */
-export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** The same for files that were uploaded: what models take at once. */
-export const MAX_STORED_BYTES = 14 * 1024 * 1024;
+const MAX_STORED_BYTES = 14 * 1024 * 1024;
 
 export interface Attachment {
   id: string;
@@ -100,7 +100,7 @@ export function acceptedTypes(model: Model, uploads = false): string {
 }
 
 /** Why a model cannot be sent a file of this type, as a sentence; null when it can. */
-export function typeRefusal(
+function typeRefusal(
   { filename, mediaType }: Pick<Attachment, "filename" | "mediaType">,
   model: Model,
   uploads = false,

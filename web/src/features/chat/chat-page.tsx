@@ -4,7 +4,9 @@
  */
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useMemo } from "react";
+import { useEffect, useMemo } from "react";
+import { Busy } from "@/components/loading";
+import { PageMessage } from "@/components/page-message";
 import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { useMe } from "@/features/auth/use-me";
@@ -22,9 +24,9 @@ export function ChatPage() {
   if (me.isPending) return <HistorySkeleton />;
   if (me.isError) {
     return (
-      <Missing title="Tailrace cannot be reached" detail={sentence(me.error)}>
+      <PageMessage title="Tailrace cannot be reached" detail={sentence(me.error)}>
         <Button onClick={() => void me.refetch()}>Try again</Button>
-      </Missing>
+      </PageMessage>
     );
   }
   return <OwnedChatPage key={me.data.id} me={me.data} />;
@@ -83,9 +85,9 @@ function UserConversation({ session }: { session: Session }) {
     return isFinal(history.error) ? (
       <NoSuchConversation kind="user" />
     ) : (
-      <Missing title="This conversation could not be loaded" detail={sentence(history.error)}>
+      <PageMessage title="This conversation could not be loaded" detail={sentence(history.error)}>
         <Button onClick={() => void history.refetch()}>Try again</Button>
-      </Missing>
+      </PageMessage>
     );
   }
   return <HistorySkeleton />;
@@ -93,7 +95,7 @@ function UserConversation({ session }: { session: Session }) {
 
 function NoSuchConversation({ kind }: { kind: Me["kind"] }) {
   return (
-    <Missing
+    <PageMessage
       title="There is no such conversation here"
       detail={
         kind === "guest"
@@ -104,40 +106,19 @@ function NoSuchConversation({ kind }: { kind: Me["kind"] }) {
       <Button asChild>
         <Link to="/">New chat</Link>
       </Button>
-    </Missing>
-  );
-}
-
-function Missing({
-  title,
-  detail,
-  children,
-}: {
-  title: string;
-  detail: string;
-  children: ReactNode;
-}) {
-  return (
-    <div className="flex h-full flex-col items-center justify-center gap-3 px-6 text-center">
-      <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
-      <p className="max-w-md text-muted-foreground">{detail}</p>
-      <div className="mt-2">{children}</div>
-    </div>
+    </PageMessage>
   );
 }
 
 function HistorySkeleton() {
   return (
-    <div className="mx-auto w-full max-w-3xl space-y-7 px-6 pt-8" aria-busy="true">
-      <span className="sr-only" role="status">
-        Loading
-      </span>
+    <Busy className="mx-auto w-full max-w-3xl space-y-7 px-6 pt-8">
       <Skeleton className="ml-auto h-11 w-2/5 rounded-2xl" />
       <div className="space-y-3">
         <Skeleton className="h-4 w-full" />
         <Skeleton className="h-4 w-11/12" />
         <Skeleton className="h-4 w-3/5" />
       </div>
-    </div>
+    </Busy>
   );
 }

@@ -66,7 +66,7 @@ function heldBelow({ chat }: Session, message_id: string): BranchExtent {
   return { messages: chat.messages.length - index, branches: 1 };
 }
 
-export function whatGoes({ messages, branches }: BranchExtent): string {
+function whatGoes({ messages, branches }: BranchExtent): string {
   const below = messages - 1;
   if (below === 0) return "It is deleted for good.";
   const where = branches > 1 ? `, on ${branches} branches,` : "";

@@ -13,7 +13,7 @@ import type {
 } from "@/lib/api";
 import { plural } from "@/lib/format";
 
-export interface AnswerError {
+interface AnswerError {
   message: string;
   type?: string;
 }
@@ -40,11 +40,11 @@ export interface MessageMetadata {
 }
 
 // A type, not an interface: UIMessage asks for an index signature, which interfaces do not have.
-export type MessageData = { title: { title: string } };
+type MessageData = { title: { title: string } };
 
 export type ChatMessage = UIMessage<MessageMetadata, MessageData>;
 
-export function fromStored(message: StoredMessage): ChatMessage {
+function fromStored(message: StoredMessage): ChatMessage {
   return {
     id: message.id,
     role: message.role,

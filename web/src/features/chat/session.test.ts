@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Conversation, MessageStatus } from "@/lib/api";
 import { branchOf, storedWith } from "@/test/branches";
 import { modelWith } from "@/test/models";
+import { hooksWith } from "@/test/sessions";
 import { answerParts, DONE, frames, problemResponse, serve, streamResponse } from "@/test/streams";
 import { readGuestMessages, saveGuestConversation } from "./guest-storage";
 import { textOf } from "./messages";
@@ -12,19 +13,10 @@ const PNG = `data:image/png;base64,${btoa("x")}`;
 
 const NOTHING = { id: "0", filename: "b.png", mediaType: "image/png", size: 1 };
 
-function open(hooks: Partial<SessionHooks> = {}) {
-  const all = {
-    isGuest: () => true,
-    usableModel: (preferred: string | null) => preferred ?? "scripted/echo",
-    reasoningEffort: () => null,
-    onStarted: vi.fn(),
-    onTitle: vi.fn(),
-    onRead: vi.fn(),
-    onBehind: vi.fn(),
-    onSettled: vi.fn(),
-    ...hooks,
-  };
-  return { session: new Session("c1", all, null), hooks: all };
+/** A guest's. */
+function open(given: Partial<SessionHooks> = {}) {
+  const hooks = hooksWith({ isGuest: () => true, ...given });
+  return { session: new Session("c1", hooks, null), hooks };
 }
 
 const whole = (text: string) => streamResponse([...frames(answerParts(text)), DONE]);

@@ -6,27 +6,18 @@ import { expect, it, vi } from "vitest";
 import { queryClient } from "@/lib/query-client";
 import { branchOf } from "@/test/branches";
 import { modelWith } from "@/test/models";
+import { hooksWith } from "@/test/sessions";
 import { serve } from "@/test/streams";
 import { Session } from "./session";
 import { SettingsSheet } from "./settings-sheet";
 
 function setUp() {
-  const hooks = {
-    isGuest: () => false,
-    usableModel: () => "scripted/echo",
-    reasoningEffort: () => null,
-    onStarted: vi.fn(),
-    onTitle: vi.fn(),
-    onRead: vi.fn(),
-    onBehind: vi.fn(),
-    onSettled: vi.fn(),
-  };
   const onClose = vi.fn();
   const items = [modelWith("scripted/echo"), modelWith("scripted/story")];
   render(
     <QueryClientProvider client={queryClient}>
       <SettingsSheet
-        session={new Session("c1", hooks, "scripted/echo")}
+        session={new Session("c1", hooksWith(), "scripted/echo")}
         settings={{
           system_prompt: null,
           parameters: { max_output_tokens: 100, reasoning_effort: null, temperature: null },

@@ -2,6 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Conversation, StoredMessage } from "@/lib/api";
 import { branchOf, storedWith } from "@/test/branches";
+import { hooksWith } from "@/test/sessions";
 import {
   answerParts,
   DONE,
@@ -15,21 +16,11 @@ import { saveGuestConversation } from "./guest-storage";
 import { siblingsOf, textOf } from "./messages";
 import { Session, type SessionHooks } from "./session";
 
-function open(conversation: Conversation | null, hooks: Partial<SessionHooks> = {}) {
-  const all = {
-    isGuest: () => false,
-    usableModel: (preferred: string | null) => preferred ?? "scripted/echo",
-    reasoningEffort: () => null,
-    onStarted: vi.fn(),
-    onTitle: vi.fn(),
-    onRead: vi.fn(),
-    onBehind: vi.fn(),
-    onSettled: vi.fn(),
-    ...hooks,
-  };
-  const session = new Session("c1", all, null);
+function open(conversation: Conversation | null, given: Partial<SessionHooks> = {}) {
+  const hooks = hooksWith(given);
+  const session = new Session("c1", hooks, null);
   if (conversation !== null) session.open(conversation, session.turn);
-  return { session, hooks: all };
+  return { session, hooks };
 }
 
 const whole = (text: string, run_id = "run-9") =>

@@ -10,7 +10,7 @@ interface Dated {
 }
 
 /** The heading of a conversation: by its last use, or its deletion. */
-export function headingOf(item: Dated, now: Date = new Date()): string {
+function headingOf(item: Dated, now: Date = new Date()): string {
   if (item.deleted_at) return ageGroup(item.deleted_at, now);
   return item.pinned ? "Pinned" : ageGroup(item.updated_at, now);
 }

@@ -12,7 +12,7 @@ import {
 } from "@/components/ui/dropdown-menu";
 import type { ListFilter, View } from "./api";
 
-export const VIEWS: Record<View, string> = {
+const VIEWS: Record<View, string> = {
   recent: "Recent",
   archived: "Archived",
   deleted: "Deleted",

@@ -25,7 +25,7 @@ export interface Distribution {
   max?: number;
 }
 
-export interface Counts {
+interface Counts {
   requests: number;
   errors: number;
   error_rate: number;
@@ -43,7 +43,7 @@ export interface Counts {
 }
 
 /** Sums and distributions of some calls; a distribution is null where nothing was measured. */
-export interface Whole extends Counts {
+interface Whole extends Counts {
   duration: Distribution | null;
   time_to_first_chunk: Distribution | null;
   time_per_output_chunk: Distribution | null;
@@ -109,7 +109,7 @@ export interface Histogram {
 }
 
 /** An attempt that failed before it had said anything. */
-export interface FailedAttempt {
+interface FailedAttempt {
   provider_name: string;
   request_model: string;
   error_type: string;

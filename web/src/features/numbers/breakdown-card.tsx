@@ -1,10 +1,10 @@
 /** The range's numbers, one row a model, a provider, a user, … A row narrows the page to itself. */
 import { useState } from "react";
+import { Loading } from "@/components/loading";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Select } from "@/components/ui/select";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
-import { Loading } from "@/features/account/section";
 import { formatCost, formatCount, formatRate, formatSeconds } from "@/lib/format";
 import { cn } from "@/lib/utils";
 import type { Breakdown, BreakdownItem, Dimension } from "./api";

@@ -1,9 +1,9 @@
 /** The range over time: how many calls and how they ended, their times, their tokens, their cost. */
 import { type ReactNode, useState } from "react";
+import { Loading } from "@/components/loading";
 import { Card, CardTitle } from "@/components/ui/card";
 import { Select } from "@/components/ui/select";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
-import { Loading } from "@/features/account/section";
 import {
   formatAxisSeconds,
   formatCost,

@@ -1,9 +1,9 @@
 /** How durations or costs are distributed, with the percentiles marked. */
 import { useState } from "react";
+import { Loading } from "@/components/loading";
 import { Card } from "@/components/ui/card";
 import { Select } from "@/components/ui/select";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
-import { Loading } from "@/features/account/section";
 import { formatAxisSeconds, formatCost, formatCount, formatSeconds, plural } from "@/lib/format";
 import type { Histogram, Measured } from "./api";
 import { barsOf, ticksOf } from "./histogram";

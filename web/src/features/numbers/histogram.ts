@@ -1,7 +1,7 @@
 /** A histogram of 2 % buckets, put together into as many bars as an eye can tell apart. */
 import type { HistogramBucket } from "./api";
 
-export interface Bar {
+interface Bar {
   lower: number;
   upper: number;
   count: number;

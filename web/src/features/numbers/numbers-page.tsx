@@ -1,13 +1,12 @@
 /** The route `/numbers`: what every call did, live. */
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { PauseIcon, PlayIcon, RefreshCwIcon } from "lucide-react";
+import { Busy, LoadFailure } from "@/components/loading";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
-import { Notice } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Tooltip } from "@/components/ui/tooltip";
 import { useMe } from "@/features/auth/use-me";
-import { sentence } from "@/lib/problem";
 import { useStore } from "@/lib/store";
 import { TIME_ZONE, type View, viewUrl } from "./api";
 import { BreakdownCard } from "./breakdown-card";
@@ -77,17 +76,11 @@ export function NumbersPage() {
       </div>
 
       {overview.isError && (
-        <Notice
-          tone="destructive"
-          role="alert"
-          action={
-            <Button size="xs" variant="outline" onClick={() => void overview.refetch()}>
-              Try again
-            </Button>
-          }
-        >
-          The numbers could not be loaded. {sentence(overview.error)}
-        </Notice>
+        <LoadFailure
+          what="The numbers"
+          error={overview.error}
+          retry={() => void overview.refetch()}
+        />
       )}
 
       {overview.data === undefined ? (
@@ -264,10 +257,7 @@ function NoCalls({
 
 function NumbersSkeleton() {
   return (
-    <div aria-busy="true" className="space-y-3">
-      <span className="sr-only" role="status">
-        Loading
-      </span>
+    <Busy className="space-y-3">
       <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         {["calls", "errors", "tokens", "cost"].map((name) => (
           <Skeleton key={name} className="h-28 rounded-xl" />
@@ -279,6 +269,6 @@ function NumbersSkeleton() {
         ))}
       </div>
       <Skeleton className="h-64 rounded-xl" />
-    </div>
+    </Busy>
   );
 }

@@ -19,7 +19,7 @@ export type Range = Preset | "custom";
 export const DEFAULT_RANGE: Range = "1h";
 
 /** Days of the longest span that the server reads. */
-export const MOST_DAYS = 366;
+const MOST_DAYS = 366;
 
 export interface Chosen {
   range: Range;

@@ -1,7 +1,8 @@
 /** The calls that stand out: the slowest, or the costliest. */
+
+import { Loading } from "@/components/loading";
 import { Card } from "@/components/ui/card";
 import { ToggleGroup, ToggleGroupItem } from "@/components/ui/toggle-group";
-import { Loading } from "@/features/account/section";
 import type { CallItem } from "./api";
 import { CallRow, CallTable } from "./call-row";
 import type { NumbersSearch } from "./search";

@@ -1,8 +1,9 @@
 /** `/shared/$token`: a branch of somebody's conversation, to be read by whoever has the link. */
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { Busy } from "@/components/loading";
 import { Logo } from "@/components/logo";
+import { PageMessage } from "@/components/page-message";
 import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { TooltipProvider } from "@/components/ui/tooltip";
@@ -35,7 +36,7 @@ export function SharedPage() {
         </header>
         <main className="mx-auto w-full max-w-3xl px-4 sm:px-6">
           {shared.isPending ? (
-            <Loading />
+            <BranchSkeleton />
           ) : shared.data === undefined ? (
             <Unreadable error={shared.error} onRetry={() => void shared.refetch()} />
           ) : (
@@ -73,51 +74,32 @@ function Branch({ shared }: { shared: SharedConversation }) {
 
 function Unreadable({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
   // Why a link is not good any more is told to nobody but its owner.
-  return isFinal(error) ? (
-    <Sentence
-      title="This link leads nowhere"
-      detail="It may have run out, or been revoked, or something in it was mistyped. Whoever gave it to you can make a new one."
-    >
-      <Button asChild>
-        <Link to="/">To Tailrace</Link>
-      </Button>
-    </Sentence>
-  ) : (
-    <Sentence title="This conversation could not be loaded" detail={sentence(error)}>
-      <Button onClick={onRetry}>Try again</Button>
-    </Sentence>
-  );
-}
-
-function Sentence({
-  title,
-  detail,
-  children,
-}: {
-  title: string;
-  detail: string;
-  children: ReactNode;
-}) {
+  const is_gone = isFinal(error);
+  const title = is_gone ? "This link leads nowhere" : "This conversation could not be loaded";
+  const detail = is_gone
+    ? "It may have run out, or been revoked, or something in it was mistyped. Whoever gave it to you can make a new one."
+    : sentence(error);
   return (
-    <div className="flex flex-col items-center gap-3 pt-[20dvh] text-center">
+    <PageMessage title={title} detail={detail} className="pt-[20dvh]">
       <title>{`${title} · Tailrace`}</title>
-      <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
-      <p className="max-w-md text-muted-foreground">{detail}</p>
-      <div className="mt-2">{children}</div>
-    </div>
+      {is_gone ? (
+        <Button asChild>
+          <Link to="/">To Tailrace</Link>
+        </Button>
+      ) : (
+        <Button onClick={onRetry}>Try again</Button>
+      )}
+    </PageMessage>
   );
 }
 
-function Loading() {
+function BranchSkeleton() {
   return (
-    <div className="space-y-4 pt-8" aria-busy="true">
-      <span className="sr-only" role="status">
-        Loading
-      </span>
+    <Busy className="space-y-4 pt-8">
       <Skeleton className="h-8 w-2/3" />
       <Skeleton className="ml-auto h-11 w-2/5 rounded-2xl" />
       <Skeleton className="h-4 w-full" />
       <Skeleton className="h-4 w-4/5" />
-    </div>
+    </Busy>
   );
 }

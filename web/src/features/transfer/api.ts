@@ -1,7 +1,7 @@
 /** Requests that carry all of an account's conversations, out and in. */
 import { request } from "@/lib/api";
 
-export interface ImportedConversation {
+interface ImportedConversation {
   id: string;
   source: "tailrace" | "chatgpt" | "claude";
   source_id: string;
@@ -9,7 +9,7 @@ export interface ImportedConversation {
   messages: number;
 }
 
-export interface SkippedConversation {
+interface SkippedConversation {
   id: string | null;
   title: string | null;
   reason: string;

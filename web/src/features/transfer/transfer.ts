@@ -86,7 +86,7 @@ export function lookedAt(report: ImportReport): number {
  * The report of all turns. Each looks at the conversations in the same order, so a later one begins
  * by skipping what the earlier ones were done with.
  */
-export function merge(earlier: ImportReport | null, turn: ImportReport): ImportReport {
+function merge(earlier: ImportReport | null, turn: ImportReport): ImportReport {
   if (earlier === null) return turn;
   const left_out = { ...earlier.left_out };
   for (const [kind, count] of Object.entries(turn.left_out)) {

@@ -1,6 +1,6 @@
 /** A page for those who administer; to anybody else it is not there. */
 import type { ReactNode } from "react";
-import { Loading } from "@/features/account/section";
+import { Loading } from "@/components/loading";
 import { useMe } from "@/features/auth/use-me";
 import { NotFound } from "@/routes/fallbacks";
 
