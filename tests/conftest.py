@@ -4,11 +4,13 @@ The servers are the ones behind ``make up`` (`localstack.embedded`). A test that
 takes a private one, so that no other test feels it.
 """
 
+import asyncio
+import io
 import itertools
 import os
 import platform
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +24,18 @@ from xdist.scheduler import LoadScopeScheduling
 from localstack.embedded.postgres import Postgres
 from localstack.embedded.valkey import Valkey
 from tailrace.db.migrate import migrate
+from tailrace.runs import engine
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
+from tailrace.telemetry import capture
 from tests.support.model_server import ModelServer
 
 _PACKAGES = ("aiohttp", "fastapi", "msgspec", "psycopg", "pydantic", "redis", "starlette")
 _TEMPLATE = "tailrace_template"
+
+#: Settings under which nobody gives up a server that is slow; for processes of a test, too.
+PATIENT = {"TAILRACE_DATABASE_TIMEOUT": "30", "TAILRACE_REDIS_TIMEOUT": "10"}
+
 _names = (f"test_{number}" for number in itertools.count(1))
 
 
@@ -53,12 +61,42 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByFile(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what each task waited for when a test took too long."""
+    report = yield
+    loop = item.config.stash.get(_loop, None)
+    if call.excinfo is not None and "Timeout (>" in str(call.excinfo.value) and loop is not None:
+        stacks = io.StringIO()
+        for task in asyncio.all_tasks(loop):
+            task.print_stack(file=stacks)
+        report.sections.append(("Tasks", stacks.getvalue()))
+    return report
+
+
+_loop = pytest.StashKey[asyncio.AbstractEventLoop]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _known_loop(pytestconfig: pytest.Config) -> None:
+    """Keep the tests' event loop where a report finds it."""
+    pytestconfig.stash[_loop] = asyncio.get_running_loop()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Hide the developer's own TAILRACE_* variables."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("TAILRACE_")]:
             patch.delenv(name)
+        # A server that a busy machine makes wait is not down. Who tests what is not waited for
+        # sets a time of its own.
+        for name, seconds in PATIENT.items():
+            patch.setenv(name, seconds)
+        patch.setattr(capture, "_PATIENCE", 30.0)
+        patch.setattr(engine, "_TITLE_PATIENCE", 60.0)
         yield
 
 
