@@ -32,6 +32,8 @@ _COUNTED = (
     *(f"{name}_{what}" for name in DISTRIBUTIONS for what in ("count", "sum")),
     "duration_max",
     "cost_usd_max",
+    "input_tokens_histogram",
+    "output_tokens_histogram",
 )
 
 _USAGE = """
@@ -57,10 +59,10 @@ async def rows(services: Services, query: str) -> list[dict[str, Any]]:
 async def disagreements(services: Services) -> list[dict[str, Any]]:
     """Return what rollups or counters tell and the log does not, and the other way round."""
     found = []
-    for tier, (starts_at, by, which) in _TIERS.items():
+    for tier in _TIERS:
         told = f"SELECT owner_id, starts_at, {', '.join((*_DIMENSIONS, *_COUNTED))}"
         told = f"{told} FROM rollups WHERE tier = '{tier}'"
-        found += await _differences(services, tier, told, _count(starts_at, by, which))
+        found += await _differences(services, tier, told, _count(tier))
     usage = "SELECT day, calls, tokens, cost_usd FROM total_usage"
     found += await _differences(services, "total_usage", usage, _USAGE)
     usage = "SELECT user_id, day, calls, tokens, cost_usd FROM user_usage"
@@ -68,7 +70,8 @@ async def disagreements(services: Services) -> list[dict[str, Any]]:
     return found
 
 
-def _count(starts_at: str, by: tuple[str, ...], which: str) -> str:
+def _count(tier: str) -> str:
+    starts_at, by, which = _TIERS[tier]
     names = [name if name in by else f"''::text AS {name}" for name in _DIMENSIONS]
     sums = [f"coalesce(sum({name}), 0)" for name in _TOKENS]
     # To the nanosecond, as rollups do; money is exact as it is.
@@ -76,13 +79,21 @@ def _count(starts_at: str, by: tuple[str, ...], which: str) -> str:
         f"count({name}), coalesce(sum(({name} * 1e9)::bigint), 0) * 1e-9"
         for name in ("measured", "time_to_first_chunk", "time_per_output_chunk")
     ]
+    # By powers of four, twelve digits each; not in minutes, nor by user.
+    by_bucket = (
+        f"coalesce(sum(('1e' || 12 * (SELECT count(*) FROM generate_series(0, 13) AS n"
+        f" WHERE 4::numeric ^ n < {name}))::numeric) FILTER (WHERE {name} IS NOT NULL), 0)"
+        if tier.startswith(("hour", "day", "all_time"))
+        else "0"
+        for name in ("input_tokens", "output_tokens")
+    )
     owner = "owner_id" if "owner_id" in by else _NOBODY
     return f"""
         SELECT {owner}, starts_at, {", ".join(names)}, count(*),
                count(*) FILTER (WHERE status IN ('error', 'timeout', 'interrupted')),
                count(*) FILTER (WHERE status = 'cancelled'), count(*) FILTER (WHERE unpriced),
                {", ".join((*sums, *seconds))}, count(cost_usd), coalesce(sum(cost_usd), 0),
-               max(measured), max(cost_usd)
+               max(measured), max(cost_usd), {", ".join(by_bucket)}
         FROM (SELECT *, {starts_at} AS starts_at,
                      CASE WHEN status <> 'interrupted' THEN duration END AS measured
               FROM inference_log) AS calls

@@ -61,7 +61,8 @@ BEGIN
             coalesce(sum(cost_usd), 0) AS cost_usd_sum,
             max(cost_usd) AS cost_usd_max,
             coalesce(string_agg(int2send(cost_usd_bucket), ''), '') AS cost_usd_buckets,
-            0::numeric AS cost_usd_histogram
+            0::numeric AS cost_usd_histogram,
+            0::numeric AS input_tokens_histogram, 0::numeric AS output_tokens_histogram
         FROM calls
         GROUP BY GROUPING SETS (
             (minute, provider_name, request_model, kind, status), (day, owner)
@@ -97,7 +98,9 @@ BEGIN
             coalesce(sum(cost_usd), 0) AS cost_usd_sum,
             max(cost_usd) AS cost_usd_max,
             ''::bytea AS cost_usd_buckets,
-            coalesce(sum(histogram_of(cost_usd_bucket)), 0) AS cost_usd_histogram
+            coalesce(sum(histogram_of(cost_usd_bucket)), 0) AS cost_usd_histogram,
+            coalesce(sum(histogram_of(token_bucket_of(input_tokens))), 0) AS input_tokens_histogram,
+            coalesce(sum(histogram_of(token_bucket_of(output_tokens))), 0) AS output_tokens_histogram
         FROM calls
         GROUP BY hour, provider_name, request_model, kind, status
     )
@@ -116,7 +119,7 @@ BEGIN
             sum(time_per_output_chunk_count)::bigint, sum(time_per_output_chunk_sum),
             string_agg(time_per_output_chunk_buckets, ''), 0::numeric,
             sum(cost_usd_count)::bigint, sum(cost_usd_sum), max(cost_usd_max),
-            string_agg(cost_usd_buckets, ''), 0::numeric
+            string_agg(cost_usd_buckets, ''), 0::numeric, 0::numeric, 0::numeric
         FROM few
         WHERE tier = 'minute'
         GROUP BY starts_at
@@ -138,7 +141,8 @@ BEGIN
             sum(time_to_first_chunk_sum), ''::bytea, sum(time_to_first_chunk_histogram),
             sum(time_per_output_chunk_count)::bigint, sum(time_per_output_chunk_sum),
             ''::bytea, sum(time_per_output_chunk_histogram), sum(cost_usd_count)::bigint,
-            sum(cost_usd_sum), max(cost_usd_max), ''::bytea, sum(cost_usd_histogram)
+            sum(cost_usd_sum), max(cost_usd_max), ''::bytea, sum(cost_usd_histogram),
+            sum(input_tokens_histogram), sum(output_tokens_histogram)
         FROM (SELECT *, date_bin('1 day', starts_at, 'epoch') AS day FROM hours) AS hours
         GROUP BY GROUPING SETS (
             (starts_at),
@@ -184,7 +188,9 @@ BEGIN
         cost_usd_sum = added.cost_usd_sum + excluded.cost_usd_sum,
         cost_usd_max = greatest(added.cost_usd_max, excluded.cost_usd_max),
         cost_usd_buckets = added.cost_usd_buckets || excluded.cost_usd_buckets,
-        cost_usd_histogram = added.cost_usd_histogram + excluded.cost_usd_histogram;
+        cost_usd_histogram = added.cost_usd_histogram + excluded.cost_usd_histogram,
+        input_tokens_histogram = added.input_tokens_histogram + excluded.input_tokens_histogram,
+        output_tokens_histogram = added.output_tokens_histogram + excluded.output_tokens_histogram;
     INSERT INTO rollup_reasons AS added
     SELECT CASE GROUPING(hour) WHEN 0 THEN 'hour' ELSE 'day' END AS tier,
            coalesce(hour, day) AS starts_at,
@@ -485,7 +491,9 @@ BEGIN
             total.time_per_output_chunk_histogram - day.time_per_output_chunk_histogram,
         cost_usd_count = total.cost_usd_count - day.cost_usd_count,
         cost_usd_sum = total.cost_usd_sum - day.cost_usd_sum,
-        cost_usd_histogram = total.cost_usd_histogram - day.cost_usd_histogram
+        cost_usd_histogram = total.cost_usd_histogram - day.cost_usd_histogram,
+        input_tokens_histogram = total.input_tokens_histogram - day.input_tokens_histogram,
+        output_tokens_histogram = total.output_tokens_histogram - day.output_tokens_histogram
     FROM rollups AS day
     WHERE total.tier = 'all_time' AND day.tier = 'day' AND day.starts_at = p_day
       AND (total.provider_name, total.request_model, total.kind, total.status)
@@ -752,6 +760,9 @@ $$;
 CREATE FUNCTION public.search_words_of(lexemes tsvector) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY(SELECT word.word FROM unnest(tsvector_to_array(search_words_of.lexemes)) word(word) WHERE public.search_is_word(word.word));
+CREATE FUNCTION public.token_bucket_of(tokens bigint) RETURNS smallint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (width_bucket((tokens - 1), '{1,4,16,64,256,1024,4096,16384,65536,262144,1048576,4194304,16777216,67108864}'::bigint[]))::smallint;
 CREATE FUNCTION public.unlink_attachment() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1054,7 +1065,9 @@ CREATE TABLE public.rollups (
     cost_usd_sum numeric NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea NOT NULL,
-    cost_usd_histogram numeric NOT NULL
+    cost_usd_histogram numeric NOT NULL,
+    input_tokens_histogram numeric NOT NULL,
+    output_tokens_histogram numeric NOT NULL
 )
 PARTITION BY LIST (tier);
 CREATE TABLE public.rollups_all_time (
@@ -1091,7 +1104,9 @@ CREATE TABLE public.rollups_all_time (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_day (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1127,7 +1142,9 @@ CREATE TABLE public.rollups_day (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_day_total (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1163,7 +1180,9 @@ CREATE TABLE public.rollups_day_total (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_hour (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1199,7 +1218,9 @@ CREATE TABLE public.rollups_hour (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_hour_total (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1235,7 +1256,9 @@ CREATE TABLE public.rollups_hour_total (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_minute (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1271,7 +1294,9 @@ CREATE TABLE public.rollups_minute (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_minute_total (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1307,7 +1332,9 @@ CREATE TABLE public.rollups_minute_total (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.rollups_owner_day (
     tier text CONSTRAINT rollups_tier_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1343,7 +1370,9 @@ CREATE TABLE public.rollups_owner_day (
     cost_usd_sum numeric CONSTRAINT rollups_cost_usd_sum_not_null NOT NULL,
     cost_usd_max numeric,
     cost_usd_buckets bytea CONSTRAINT rollups_cost_usd_buckets_not_null NOT NULL,
-    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL
+    cost_usd_histogram numeric CONSTRAINT rollups_cost_usd_histogram_not_null NOT NULL,
+    input_tokens_histogram numeric CONSTRAINT rollups_input_tokens_histogram_not_null NOT NULL,
+    output_tokens_histogram numeric CONSTRAINT rollups_output_tokens_histogram_not_null NOT NULL
 );
 CREATE TABLE public.runs (
     id uuid NOT NULL,

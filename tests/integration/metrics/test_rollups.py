@@ -6,9 +6,11 @@ import math
 import os
 import random
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,15 @@ _DAY = datetime(2026, 11, 20, tzinfo=UTC)
 # What a call may take, and what is told apart from nothing.
 _VALUES = st.floats(0, 864_000).map(lambda value: 0.0 if value <= 1e-12 else value)
 _FRACTIONS = (0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0)
+
+# Tokens are counted up to each of these, and beyond the last; calls that had left the log before
+# they could be are in the bucket after that.
+_TOKEN_BOUNDS = tuple(4**number for number in range(14))
+_UNKNOWN = len(_TOKEN_BOUNDS) + 1
+_TOKENS = st.one_of(
+    st.integers(0, 2**63 - 1),
+    st.sampled_from(_TOKEN_BOUNDS).flatmap(lambda bound: st.integers(bound - 1, bound + 1)),
+)
 
 
 def _events(count: int, seed: int, owners: list[UUID]) -> list[InferenceEvent]:
@@ -122,6 +133,38 @@ def test_percentiles_of_merged_buckets_are_within_a_hundredth(
         assert bucket.upper == 0 or len(within) >= bucket.count
 
 
+def _token_counts(histogram: Decimal) -> Counter[int]:
+    """Return how many calls a histogram of tokens counts by bucket, twelve digits each."""
+    counts: Counter[int] = Counter()
+    number, bucket = int(histogram), 0
+    while number:
+        number, counts[bucket] = divmod(number, 10**12)
+        bucket += 1
+    return +counts
+
+
+def _count_tokens(tokens: list[int | None]) -> Counter[int]:
+    """Count them by bucket without the database."""
+    return Counter(bisect_left(_TOKEN_BOUNDS, each) for each in tokens if each is not None)
+
+
+@given(st.lists(st.one_of(st.none(), _TOKENS), max_size=50))
+@example([0, 1, 2, 67_108_864, 67_108_865, 2**63 - 1, None])
+@hypothesis_settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_tokens_are_counted_up_to_their_boundary(
+    connection: psycopg.Connection[Any], tokens: list[int | None]
+) -> None:
+    (histogram,) = connection.execute(
+        "SELECT coalesce(sum(histogram_of(token_bucket_of(tokens))), 0)"
+        " FROM unnest(%s::bigint[]) AS tokens",
+        (tokens,),
+    ).fetchone() or (None,)
+
+    assert _token_counts(histogram) == _count_tokens(tokens)
+
+
 async def test_a_rebuild_gives_what_was_kept(services: Services) -> None:
     owners = [uuid7() for _ in range(5)]
     events = _events(1500, 3, owners)
@@ -171,6 +214,15 @@ async def test_every_tier_counts_every_call_once(services: Services) -> None:
         services, "SELECT starts_at, requests FROM rollups WHERE tier = 'minute_total'"
     )
     assert {row["starts_at"]: row["requests"] for row in found} == by_minute
+    for column in ("input_tokens", "output_tokens"):
+        found = await rows(
+            services, f"SELECT tier, sum({column}_histogram) AS n FROM rollups GROUP BY tier"
+        )
+        expected = _count_tokens([getattr(event, column) for event in events])
+        assert {row["tier"]: _token_counts(row["n"]) for row in found} == {
+            tier: Counter() if tier.startswith(("minute", "owner")) else expected
+            for tier in (*totals, "owner_day")
+        }
     reasons = await rows(
         services,
         "SELECT reason, sum(requests)::int AS n FROM rollup_reasons"
@@ -306,14 +358,19 @@ async def test_an_operator_rebuilds_from_the_command_line(services: Services) ->
     assert "yesterday" in output
 
 
+async def _migrate_up_to(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apply the migrations that come before one."""
+    available = migrate._available()
+    with monkeypatch.context() as patch:
+        before = {each: text for each, text in available.items() if each < name}
+        patch.setattr(migrate, "_available", lambda: before)
+        await migrate.migrate(url)
+
+
 async def test_what_was_logged_before_there_were_rollups_is_counted(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    available = migrate._available()
-    with monkeypatch.context() as patch:
-        before = {name: text for name, text in available.items() if name < "0011"}
-        patch.setattr(migrate, "_available", lambda: before)
-        await migrate.migrate(empty_database_url)
+    await _migrate_up_to(empty_database_url, "0011", monkeypatch)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
@@ -332,3 +389,51 @@ async def test_what_was_logged_before_there_were_rollups_is_counted(
         (_DAY, 23, sum(range(1, 24))),
         (_DAY + timedelta(days=1), 17, sum(range(24, 41))),
     ]
+
+
+async def test_what_was_logged_before_tokens_were_counted_is_counted(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _migrate_up_to(empty_database_url, "0014", monkeypatch)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
+            " provider_name, request_model, duration, input_tokens)"
+            " SELECT gen_random_uuid(), '2026-11-20'::timestamptz + number * interval '1 hour',"
+            " 'chat', 'ok', 'chat', 'p', 'm', 1, nullif(number, 30)"
+            " FROM generate_series(0, 47) AS number"
+        )
+        # Retention has been there.
+        connection.execute("DELETE FROM inference_log WHERE started_at < '2026-11-21'")
+
+        await migrate.migrate(empty_database_url)
+
+        query = (
+            "SELECT tier, starts_at::text, input_tokens_histogram, output_tokens_histogram"
+            " FROM rollups WHERE tier NOT LIKE 'minute%' ORDER BY tier, starts_at"
+        )
+        migrated = connection.execute(query).fetchall()
+        rebuilt = connection.execute(
+            "SELECT rebuild_rollups(day, false) FROM unnest(%s::timestamptz[]) AS day",
+            ([_DAY, _DAY + timedelta(days=1)],),
+        ).fetchall()
+        assert rebuilt == [(None,), (24,)]
+        assert connection.execute(query).fetchall() == migrated
+    gone = Counter({_UNKNOWN: 24})
+    logged = _count_tokens([number for number in range(24, 48) if number != 30])
+    counts = {
+        (tier, start[:10]): (_token_counts(inputs), _token_counts(outputs))
+        for tier, start, inputs, outputs in migrated
+        if not tier.startswith("hour")
+    }
+    assert counts == {
+        ("all_time", "1970-01-01"): (gone + logged, gone),
+        ("day", "2026-11-20"): (gone, gone),
+        ("day", "2026-11-21"): (logged, Counter()),
+        ("day_total", "2026-11-20"): (gone, gone),
+        ("day_total", "2026-11-21"): (logged, Counter()),
+    }
+    by_hour = [(row[0], row[2]) for row in migrated if row[0].startswith("hour")]
+    for tier in ("hour", "hour_total"):
+        hours = sum((_token_counts(value) for each, value in by_hour if each == tier), Counter())
+        assert hours == gone + logged

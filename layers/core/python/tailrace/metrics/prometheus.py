@@ -8,6 +8,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from tailrace.db import queries
@@ -25,6 +27,8 @@ _FIRST_CHUNKS = (
     *(1.0, 2.5, 5.0, 7.5, 10.0),
 )
 _PER_CHUNKS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+# The same for tokens, by which `token_bucket_of` of the migrations counts them.
+_TOKENS = tuple(4**number for number in range(14))
 
 _HISTOGRAMS = (
     (
@@ -47,7 +51,7 @@ _HISTOGRAMS = (
     ),
 )
 # By what OpenTelemetry calls gen_ai.token.type: input and output; the rest are parts of these.
-_TOKENS = {
+_TOKEN_TYPES = {
     "input": "input_tokens",
     "output": "output_tokens",
 }
@@ -85,12 +89,10 @@ def _lines(rows: list[dict[str, Any]], gauges: Iterable[tuple[str, str, float]])
             yield from _histogram(name, row, column, bounds)
     name = "gen_ai_client_token_usage"
     yield f"# HELP {name} Tokens by type; input includes cached, output includes reasoning."
-    yield f"# TYPE {name} summary"
+    yield f"# TYPE {name} histogram"
     for row in rows:
-        for type, column in _TOKENS.items():
-            labels = _labels(row, gen_ai_token_type=type)
-            yield f"{name}_sum{labels} {row[column]}"
-            yield f"{name}_count{labels} {row['requests']}"
+        for type, column in _TOKEN_TYPES.items():
+            yield from _token_histogram(name, row, type, column)
     counters = (
         (
             "tailrace_token_parts_total",
@@ -136,13 +138,32 @@ def _histogram(
             if bucket.lower * 1.01 <= bound:
                 counts[number] += bucket.count
                 break
-    below = 0
-    for bound, more in zip(bounds, counts, strict=True):
-        below += more
-        yield f"{name}_bucket{_labels(row, le=f'{bound:g}')} {below}"
-    yield f"{name}_bucket{_labels(row, le='+Inf')} {count}"
-    yield f"{name}_sum{_labels(row)} {row[f'{column}_sum']:f}"
-    yield f"{name}_count{_labels(row)} {count}"
+    return _samples(name, row, bounds, counts, count, row[f"{column}_sum"])
+
+
+def _token_histogram(name: str, row: dict[str, Any], type: str, column: str) -> Iterator[str]:
+    number = int(row[f"{column}_histogram"])
+    # Beyond all bounds are the last bucket, and the one of calls of which only the sum is known.
+    counts = [number // 10 ** (12 * bucket) % 10**12 for bucket in range(len(_TOKENS) + 2)]
+    within = counts[: len(_TOKENS)]
+    return _samples(name, row, _TOKENS, within, sum(counts), row[column], gen_ai_token_type=type)
+
+
+def _samples(
+    name: str,
+    row: dict[str, Any],
+    bounds: tuple[float, ...],
+    counts: list[int],
+    count: int,
+    sum: Decimal,
+    **more: str,
+) -> Iterator[str]:
+    """Yield the lines of a histogram: counts of values above the bound before and up to each."""
+    for bound, below in zip(bounds, accumulate(counts), strict=True):
+        yield f"{name}_bucket{_labels(row, **more, le=f'{bound:.15g}')} {below}"
+    yield f"{name}_bucket{_labels(row, **more, le='+Inf')} {count}"
+    yield f"{name}_sum{_labels(row, **more)} {sum:f}"
+    yield f"{name}_count{_labels(row, **more)} {count}"
 
 
 def _labels(row: dict[str, Any], **more: str) -> str:

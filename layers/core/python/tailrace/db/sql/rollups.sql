@@ -188,7 +188,7 @@ SELECT
     numeric_send(time_to_first_chunk_histogram) AS time_to_first_chunk_histogram,
     time_per_output_chunk_count, time_per_output_chunk_sum,
     numeric_send(time_per_output_chunk_histogram) AS time_per_output_chunk_histogram,
-    cost_usd_sum, unpriced_requests
+    cost_usd_sum, unpriced_requests, input_tokens_histogram, output_tokens_histogram
 FROM rollups
 WHERE tier = 'all_time'
 ORDER BY provider_name, request_model, kind, status
