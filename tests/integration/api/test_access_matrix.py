@@ -348,8 +348,8 @@ async def _letter(world: World) -> str:
     async with connect(world.services.pool) as connection:
         cursor = await connection.execute(
             "INSERT INTO inference_dead_letters (source, source_id, reason, payload)"
-            " VALUES ('queue', %s, 'no event', 'payload') RETURNING id",
-            (str(uuid4()),),
+            " VALUES ('queue', '1', 'no event', %s) RETURNING id",
+            (uuid4().bytes,),
         )
         row = await cursor.fetchone()
     assert row is not None

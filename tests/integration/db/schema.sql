@@ -905,7 +905,10 @@ CREATE TABLE public.inference_dead_letters (
     first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
     schema_version integer,
-    replay_requested_at timestamp with time zone
+    replay_requested_at timestamp with time zone,
+    claims integer DEFAULT 0 NOT NULL,
+    event_id uuid,
+    digest bytea GENERATED ALWAYS AS (sha256(payload)) STORED NOT NULL
 );
 ALTER TABLE public.inference_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.inference_dead_letters_id_seq
@@ -1452,7 +1455,8 @@ CREATE TABLE public.shares (
 CREATE TABLE public.telemetry_outbox (
     id bigint NOT NULL,
     payload bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    claims integer DEFAULT 0 NOT NULL
 );
 ALTER TABLE public.telemetry_outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.telemetry_outbox_id_seq
@@ -1533,9 +1537,9 @@ ALTER TABLE ONLY public.imports
 ALTER TABLE ONLY public.inference_archives
     ADD CONSTRAINT inference_archives_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_dead_letters
-    ADD CONSTRAINT inference_dead_letters_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT inference_dead_letters_digest_key UNIQUE (digest);
 ALTER TABLE ONLY public.inference_dead_letters
-    ADD CONSTRAINT inference_dead_letters_source_source_id_key UNIQUE (source, source_id);
+    ADD CONSTRAINT inference_dead_letters_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.inference_log
     ADD CONSTRAINT inference_log_pkey PRIMARY KEY (id, started_at);
 ALTER TABLE ONLY public.inference_log_default
@@ -1620,6 +1624,7 @@ CREATE INDEX deleted_attachments_next_at_idx ON public.deleted_attachments USING
 CREATE INDEX identities_user_id_idx ON public.identities USING btree (user_id);
 CREATE INDEX imports_conversation_id_idx ON public.imports USING btree (conversation_id);
 CREATE UNIQUE INDEX inference_archives_open_key ON public.inference_archives USING btree (partition_name) WHERE (dropped_at IS NULL);
+CREATE INDEX inference_dead_letters_event_idx ON public.inference_dead_letters USING btree (event_id) WHERE (event_id IS NOT NULL);
 CREATE INDEX inference_dead_letters_parked_idx ON public.inference_dead_letters USING btree (schema_version) WHERE (schema_version IS NOT NULL);
 CREATE INDEX inference_dead_letters_replay_idx ON public.inference_dead_letters USING btree (id) WHERE (replay_requested_at IS NOT NULL);
 CREATE INDEX inference_log_conversation_idx ON ONLY public.inference_log USING btree (conversation_id);

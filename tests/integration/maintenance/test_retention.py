@@ -208,8 +208,8 @@ async def test_dead_letters_wait_long_and_parked_events_for_ever(services: Servi
             await connection.execute(
                 "INSERT INTO inference_dead_letters"
                 " (source, source_id, reason, payload, last_seen_at, schema_version)"
-                " VALUES ('queue', %s, 'r', 'p', %s, %s)",
-                (id, NOW - age * DAY, version),
+                " VALUES ('queue', %s, 'r', %s, %s, %s)",
+                (id, id.encode(), NOW - age * DAY, version),
             )
 
     assert (await apply_retention(services, NOW)).dead_letters == 1

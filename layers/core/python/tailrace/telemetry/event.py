@@ -8,6 +8,7 @@ moving, so this module and the SQL of ``inference_log`` are the only places that
 https://github.com/open-telemetry/semantic-conventions-genai
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -130,6 +131,8 @@ _version_decoder = msgspec.json.Decoder(_Version)
 _CURRENT = b'","schema_version":%d,' % SCHEMA_VERSION
 _CURRENT_AT = len('{"id":"') + 36
 
+_ID = re.compile(rb'\{ ?"id" ?: ?"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"')
+
 
 def encode(event: InferenceEvent) -> bytes:
     """Return the event as JSON, the form in which it travels.
@@ -180,6 +183,12 @@ def decode(payload: bytes) -> InferenceEvent:
     if event.metadata and len(_encoder.encode(event.metadata)) > _MAX_METADATA:
         raise InvalidEvent(f"metadata takes more than {_MAX_METADATA} bytes")
     return event
+
+
+def glimpse_id(payload: bytes) -> UUID | None:
+    """Return the id that a payload begins with, as all of ours do, and read nothing else of it."""
+    match = _ID.match(payload)
+    return UUID(match[1].decode()) if match else None
 
 
 def storable(text: str) -> str:

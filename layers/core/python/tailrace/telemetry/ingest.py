@@ -10,11 +10,13 @@ import asyncio
 import logging
 import math
 import struct
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, NamedTuple
+from uuid import UUID
 
 import msgspec
 from psycopg import DataError, Error, IntegrityError
@@ -22,13 +24,14 @@ from psycopg import DataError, Error, IntegrityError
 from tailrace.db import queries
 from tailrace.db.pool import Connection, connect, transaction
 from tailrace.problems import Problem, unavailable
-from tailrace.queue.base import RECEIVE_BYTES, Message, QueueUnavailable
+from tailrace.queue.base import ALONE_AFTER, RECEIVE_BYTES, Message, QueueUnavailable
 from tailrace.telemetry.event import (
     SCHEMA_VERSION,
     InferenceEvent,
     InvalidEvent,
     NewerEvent,
     decode,
+    glimpse_id,
     storable,
 )
 from tailrace.telemetry.redact import preview
@@ -100,6 +103,20 @@ _REASON_CHARS = 500
 _EXHAUSTED = "was handed to ingestion again and again, and never acknowledged"
 
 _Source = Literal["queue", "outbox", "dead_letters"]
+
+
+class _Waiting(NamedTuple):
+    """Statements on a table in which messages wait."""
+
+    claim: LiteralString
+    take: LiteralString
+    release: LiteralString
+
+
+_WAITING = {
+    "outbox": _Waiting(_sql["claim_outbox"], _sql["take_outbox"], _sql["release_outbox"]),
+    "dead_letters": _Waiting(_letters["claim"], _letters["take"], _letters["release"]),
+}
 
 
 class IngestReport(msgspec.Struct):
@@ -204,6 +221,7 @@ async def replay(services: "Services") -> IngestReport:
     """
     ingestion = _Ingestion(services, None)
     await ingestion.drain(ingestion.land_dead_letters)
+    await ingestion.land_suspects(ingestion.land_dead_letters)
     return ingestion.report
 
 
@@ -214,6 +232,8 @@ class _Dead(NamedTuple):
     reason: str
     #: Of an event of a newer release.
     schema_version: int | None = None
+    #: Of what was never read, as far as it can be told.
+    event_id: UUID | None = None
 
 
 class _Conflict(Exception):
@@ -253,6 +273,9 @@ class _Ingestion:
             self._note_unavailable(error)
         else:
             await self.drain(self.land_from_queue)
+        # What may end us has everything else behind it.
+        await self.land_suspects(self.land_dead_letters)
+        await self.land_suspects(self.land_from_outbox)
         if self.report.batches > batches or not batches:
             await self.settle()
 
@@ -267,7 +290,12 @@ class _Ingestion:
         except* Exception as group:
             raise group.exceptions[0] from None
 
-    async def land_dead_letters(self) -> bool:
+    async def land_suspects(self, land: Callable[..., Awaitable[bool]]) -> None:
+        """Land one after the other what is suspected of having ended ingestion before."""
+        while not self._time_is_up() and await land(suspicious=True):
+            pass
+
+    async def land_dead_letters(self, *, suspicious: bool = False) -> bool:
         """Land one batch of the dead letters to be tried again; true when there may be more."""
         if not self._asked_for_parked:
             async with connect(self._services.pool) as connection:
@@ -275,13 +303,13 @@ class _Ingestion:
                     _letters["ask_replay_of_parked"], {"schema_version": SCHEMA_VERSION}
                 )
             self._asked_for_parked = True
-        taken, more = await self._commit_rows("dead_letters", _letters["take"])
+        taken, more = await self._land_claimed("dead_letters", suspicious)
         self.report.replayed += taken
         return more
 
-    async def land_from_outbox(self) -> bool:
+    async def land_from_outbox(self, *, suspicious: bool = False) -> bool:
         """Land one batch of the outbox; true when there may be more."""
-        taken, more = await self._commit_rows("outbox", _sql["take_outbox"])
+        taken, more = await self._land_claimed("outbox", suspicious)
         self.report.outbox += taken
         return more
 
@@ -341,7 +369,9 @@ class _Ingestion:
         return []
 
     async def settle(self) -> None:
-        """Forget the runs whose events have arrived, as far as time allows."""
+        """Forget runs whose events have arrived, as far as time allows, and letters that have."""
+        async with connect(self._services.pool) as connection:
+            await connection.execute(_letters["forget_landed"])
         while True:
             async with connect(self._services.pool) as connection:
                 cursor = await connection.execute(_sql["settle_runs"], {"limit": _SETTLED})
@@ -352,9 +382,12 @@ class _Ingestion:
     async def _holding(self, ids: list[str]) -> AsyncIterator[None]:
         """Keep the queue from handing out messages again, however long they take."""
         queue = self._services.queue
+        has_ended = False
 
         async def extend() -> None:
-            while True:
+            # To be cancelled is not enough: up to Python 3.11, `asyncio.wait_for`, in which clients
+            # send, may finish what it waits for instead.
+            while not has_ended:
                 await asyncio.sleep(max(queue.hold / 3, 1.0))
                 try:
                     await queue.extend(ids)
@@ -365,9 +398,9 @@ class _Ingestion:
         try:
             yield
         finally:
+            has_ended = True
             extending.cancel()
-            with suppress(asyncio.CancelledError):
-                await extending
+            await asyncio.wait({extending})
 
     def _note_unavailable(self, error: QueueUnavailable) -> None:
         _log.warning("the queue is unavailable: %s", error)
@@ -389,27 +422,53 @@ class _Ingestion:
         await self._commit("queue", take)
         self.report.received += len(messages)
 
-    async def _commit_rows(self, source: _Source, statement: LiteralString) -> tuple[int, bool]:
-        """Land what a statement takes from a table in one transaction with it.
+    async def _land_claimed(
+        self, source: Literal["outbox", "dead_letters"], suspicious: bool
+    ) -> tuple[int, bool]:
+        """Land a batch of a table, or the oldest suspect in it alone.
 
         Returns
         -------
         taken : int
         more : bool
-            Whether it took as much as it may.
+            Whether it claimed as much as it may.
         """
-        size = 0
+        waiting = _WAITING[source]
+        limit = 1 if suspicious else self._limit
+        max_claims = self._services.settings.queue_max_deliveries
+        async with connect(self._services.pool) as connection:
+            cursor = await connection.execute(
+                waiting.claim,
+                {
+                    "limit": limit,
+                    "max_bytes": RECEIVE_BYTES,
+                    "suspicious": suspicious,
+                    "alone_after": ALONE_AFTER,
+                    "max_claims": max_claims,
+                },
+            )
+            claimed = await cursor.fetchall()
+        if not claimed:
+            return 0, False
+        ids = [row["id"] for row in claimed]
 
         async def take(connection: Connection) -> list[Message]:
-            nonlocal size
-            terms = {"limit": self._limit, "max_bytes": RECEIVE_BYTES}
-            cursor = await connection.execute(statement, terms)
-            rows = await cursor.fetchall()
-            size = sum(len(row["payload"]) for row in rows)
-            return [Message(str(row["id"]), row["payload"]) for row in rows]
+            cursor = await connection.execute(waiting.take, {"ids": ids})
+            return [
+                Message(str(row["id"]), row["payload"], row["claims"] > max_claims)
+                for row in await cursor.fetchall()
+            ]
 
-        taken = await self._commit(source, take)
-        return taken, taken >= self._limit or size >= RECEIVE_BYTES
+        try:
+            taken = await self._commit(source, take)
+        except BaseException:
+            # We have outlived them.
+            with suppress(Problem):
+                async with connect(self._services.pool) as connection:
+                    await connection.execute(waiting.release, {"ids": ids})
+            raise
+        size = sum(row["bytes"] for row in claimed)
+        return taken, len(claimed) >= limit or size >= RECEIVE_BYTES
 
     async def _commit(
         self, source: _Source, take: Callable[[Connection], Awaitable[list[Message]]]
@@ -444,31 +503,49 @@ class _Ingestion:
     ) -> tuple[int, list[_Dead]]:
         """Write rows and dead letters; return how many rows, and the dead."""
         # Whatever keeps these from landing may be in themselves: they are not even looked at.
-        exhausted = [_Dead(message, _EXHAUSTED) for message in messages if message.exhausted]
+        exhausted = [message for message in messages if message.exhausted]
+        others = [message for message in messages if not message.exhausted]
+        inserted, dead = await self._insert(connection, others) if others else (0, [])
         if exhausted:
-            messages = [message for message in messages if not message.exhausted]
-        inserted, dead = await self._insert(connection, messages) if messages else (0, [])
-        dead += exhausted
+            dead += await self._find_missing(connection, exhausted)
         if dead:
-            _log.warning("%d events are dead letters now: %s", len(dead), _reason(dead[0]))
-            letters = [
+            await self._bury(connection, source, dead)
+        if source == "dead_letters":
+            buried = {letter.message.id for letter in dead}
+            landed = [int(message.id) for message in messages if message.id not in buried]
+            await connection.execute(_letters["resurrect"], {"ids": landed})
+        return inserted, dead
+
+    async def _find_missing(self, connection: Connection, exhausted: list[Message]) -> list[_Dead]:
+        """Return those that have no row: others may have landed, and were not acknowledged."""
+        letters = [_Dead(each, _EXHAUSTED, event_id=glimpse_id(each.payload)) for each in exhausted]
+        ids = [letter.event_id for letter in letters if letter.event_id]
+        cursor = await connection.execute(_sql["find_landed"], {"ids": ids})
+        landed = {row["id"] for row in await cursor.fetchall()}
+        return [letter for letter in letters if letter.event_id not in landed]
+
+    async def _bury(self, connection: Connection, source: _Source, dead: list[_Dead]) -> None:
+        """Write dead letters."""
+        _log.warning("%d events are dead letters now: %s", len(dead), _reason(dead[0]))
+        by_statement: defaultdict[LiteralString, list[dict[str, Any]]] = defaultdict(list)
+        for letter in dead:
+            if source == "dead_letters":
+                statement = _letters["bury_again"]
+            else:
+                statement = _letters["bury_unread" if letter.message.exhausted else "bury"]
+            by_statement[statement].append(
                 {
                     "source": source,
                     "source_id": letter.message.id,
                     "reason": _reason(letter),
                     "payload": letter.message.payload,
                     "schema_version": letter.schema_version,
+                    "event_id": letter.event_id,
                 }
-                for letter in dead
-            ]
-            again = source == "dead_letters"
-            async with connection.cursor() as cursor:
-                await cursor.executemany(_letters["bury_again" if again else "bury"], letters)
-        if source == "dead_letters":
-            buried = {letter.message.id for letter in dead}
-            landed = [int(message.id) for message in messages if message.id not in buried]
-            await connection.execute(_letters["resurrect"], {"ids": landed})
-        return inserted, dead
+            )
+        async with connection.cursor() as cursor:
+            for statement, letters in by_statement.items():
+                await cursor.executemany(statement, letters)
 
     async def _insert(
         self, connection: Connection, messages: list[Message]

@@ -18,14 +18,14 @@ SELECT id FROM runs WHERE id = %(id)s AND closed_at IS NULL FOR UPDATE
 -- name: send_lost_events_again
 -- Events that the queue took and that did not come out of it in time; should they have been only
 -- late, they are duplicates, and ingestion leaves those out. What came out as a dead letter is not
--- lost, and would become a second one.
+-- lost.
 WITH lost AS (
     DELETE FROM runs WHERE closed_at < now() - make_interval(secs => %(older_than)s)
     RETURNING event
 )
 INSERT INTO telemetry_outbox (payload)
 SELECT event FROM lost
-WHERE NOT EXISTS (SELECT FROM inference_dead_letters WHERE payload = event)
+WHERE NOT EXISTS (SELECT FROM inference_dead_letters WHERE digest = sha256(event))
 
 -- name: close_message
 -- The answer of a run that died, as far as it came.

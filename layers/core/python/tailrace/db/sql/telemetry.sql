@@ -2,20 +2,39 @@
 -- Keep an event that the queue could not take.
 INSERT INTO telemetry_outbox (payload) VALUES (%(payload)s)
 
--- name: take_outbox
--- Take the oldest events of the outbox that nobody else is taking, up to so many bytes; they are
--- gone with the commit.
+-- name: claim_outbox
+-- Count a try of the oldest events of the outbox that nobody else is trying, up to so many bytes.
+-- Committed before they are tried: one that ends whoever tries it is told by its count from then on
+-- (suspicious, and in the end exhausted).
 WITH locked AS (
     SELECT id, octet_length(payload) AS bytes FROM telemetry_outbox
+    WHERE (claims + 1 BETWEEN %(alone_after)s AND %(max_claims)s) = %(suspicious)s
     ORDER BY id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), measured AS (
     SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM locked
 )
-DELETE FROM telemetry_outbox
+UPDATE telemetry_outbox SET claims = claims + 1
 WHERE id = ANY (ARRAY(SELECT id FROM measured WHERE before < %(max_bytes)s))
-RETURNING id, payload
+RETURNING id, octet_length(payload) AS bytes
+
+-- name: take_outbox
+-- Take what was claimed, but for what somebody else has by now; it is gone with the commit.
+WITH locked AS (
+    SELECT id FROM telemetry_outbox WHERE id = ANY (%(ids)s::bigint[])
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM telemetry_outbox
+WHERE id = ANY (ARRAY(SELECT id FROM locked))
+RETURNING id, payload, claims
+
+-- name: release_outbox
+-- Whoever tried these lives, and is not to count them.
+UPDATE telemetry_outbox SET claims = 0
+WHERE id = ANY (ARRAY(
+    SELECT id FROM telemetry_outbox WHERE id = ANY (%(ids)s::bigint[]) FOR UPDATE SKIP LOCKED
+))
 
 -- name: copy_to_log
 -- The short way: works when every row is new. Columns as in tailrace.telemetry.ingest.
@@ -63,6 +82,10 @@ SELECT
     unpriced, price_version
 FROM inference_staging
 ON CONFLICT DO NOTHING
+
+-- name: find_landed
+-- Which of these calls are in the log.
+SELECT id FROM inference_log WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: settle_runs
 -- The events of these runs have arrived; the oldest first, so many at once. A subquery for each,
