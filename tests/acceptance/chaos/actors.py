@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -317,7 +317,7 @@ def _opening(event: InferenceEvent) -> dict[str, Any]:
 def _run(
     log: Path,
     environment: dict[str, str],
-    work: Callable[..., Awaitable[None]],
+    work: Callable[..., Coroutine[Any, Any, None]],
     settings: Settings,
     failpoint: Failpoint | None,
     arguments: dict[str, Any],
@@ -326,11 +326,27 @@ def _run(
     with log.open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    # One that hangs says where.
+    # One that hangs says where; see `_watched` as well.
     faulthandler.dump_traceback_later(_LIFE - 10, exit=True)
     # What was buffered before the fork is the parent's to write.
     sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     try:
-        asyncio.run(work(settings, Steps(failpoint), **arguments))
+        asyncio.run(_watched(work(settings, Steps(failpoint), **arguments)))
     except Problem:
         sys.exit(_UNAVAILABLE)
+
+
+async def _watched(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work; shortly before it is ended for hanging, have each task say what it awaits."""
+    asyncio.get_running_loop().call_later(_LIFE - 15, _tell_tasks)
+    await work
+
+
+def _tell_tasks() -> None:
+    for task in asyncio.all_tasks():
+        print(task, file=sys.stderr)
+        # A task tells of its outermost coroutine alone.
+        awaited = task.get_coro()
+        while frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None):
+            print(f"  {frame.f_code.co_filename}:{frame.f_lineno}", file=sys.stderr)
+            awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)

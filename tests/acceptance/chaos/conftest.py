@@ -18,7 +18,7 @@ from localstack.embedded.valkey import Valkey
 from tailrace.db.migrate import migrate
 from tailrace.ids import uuid7
 from tailrace.settings import ProviderSettings, Settings
-from tests.acceptance.chaos.world import World
+from tests.acceptance.chaos.world import MANY_DELIVERIES, World
 from tests.support.sqs import Sqs, serve_sqs
 
 _TEMPLATE = "chaos_template"
@@ -91,8 +91,7 @@ def make_world(breakable_postgres: Postgres, breakable_valkey: Valkey) -> MakeWo
             database_timeout=2.0,
             # ... and a server that writes everything at once, on a busy machine, may take a while.
             redis_timeout=2.0,
-            # Whoever takes a slow holder for dead must not take what it holds for deadly.
-            queue_max_deliveries=1000,
+            queue_max_deliveries=MANY_DELIVERIES,
         )
         with TemporaryDirectory(prefix="tailrace-chaos-") as folder:
             world = World(

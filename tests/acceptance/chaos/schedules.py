@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable
 
 from tests.acceptance.chaos.actors import CAPTURE_STEPS, INGESTION_STEPS, Failpoint
 from tests.acceptance.chaos.calls import make_calls, make_foreign, make_lethal, make_poison
-from tests.acceptance.chaos.world import World
+from tests.acceptance.chaos.world import MANY_DELIVERIES, World
 
 #: Settings that a schedule chooses from.
 SETTINGS = {
     "ingest_batch_size": (3, 10, 50, 5000),
     # A burst beyond the cap goes through the outbox.
     "queue_max_length": (15, 1_000_000, 1_000_000),
+    # With few, what is only held for long is a dead letter, too.
+    "queue_max_deliveries": (4, MANY_DELIVERIES, MANY_DELIVERIES),
 }
 
 _Fault = Callable[[World, random.Random], Awaitable[None]]
@@ -41,11 +43,16 @@ async def _make_bad_calls(world: World, rng: random.Random) -> None:
 
 
 async def _send_foreign(world: World, rng: random.Random) -> None:
-    await world.send([make_foreign(rng, world.owners) for _ in range(rng.randrange(1, 8))])
+    foreign = [make_foreign(rng, world.owners) for _ in range(rng.randrange(1, 8))]
+    await world.send(foreign, by=rng.choice(("queue", "queue", "outbox", "both")))
 
 
 async def _send_lethal(world: World, rng: random.Random) -> None:
-    await world.send([make_lethal()])
+    await world.send([make_lethal()], by=rng.choice(("queue", "outbox", "both")))
+
+
+async def _replay(world: World, rng: random.Random) -> None:
+    await world.replay()
 
 
 async def _ingest(world: World, rng: random.Random) -> None:
@@ -117,7 +124,8 @@ _FAULTS: dict[_Fault, int] = {
     _make_calls_and_die: 4,
     _make_bad_calls: 2,
     _send_foreign: 3,
-    _send_lethal: 1,
+    _send_lethal: 2,
+    _replay: 2,
     _ingest: 6,
     _ingest_and_die: 10,
     _ingest_and_freeze: 4,

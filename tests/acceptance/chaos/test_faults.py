@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import httpx
 import pytest
@@ -22,6 +23,9 @@ everything = pytest.mark.skipif(not EVERYTHING, reason="one of those that `make 
 # Calls of a test: several batches.
 _CALLS = 25
 _BATCH = 10
+
+# After so many deliveries an event is a dead letter, where that is what is tried.
+_MAX_DELIVERIES = 4
 
 
 @pytest.fixture
@@ -225,28 +229,140 @@ class TestPoison:
         parked = sum(each.lands == "parked" for each in foreign)
         assert (counts["dead"], counts["parked"]) == (len(poison) + dead, parked)
         assert counts["rows"] == _CALLS + len(foreign) - dead - parked
-        # However often it came, and although its call was never seen to land.
-        assert counts["letters twice"] == 0
 
-    async def test_what_kills_ingestion_takes_nothing_with_it(
-        self, make_world: MakeWorld, rng: random.Random
+    async def test_by_queue_and_outbox_it_is_one_dead_letter(
+        self, world: World, rng: random.Random
     ) -> None:
-        async with make_world(queue_max_deliveries=4) as world:
-            await _call(world, rng, 3)
-            await world.send([make_lethal()])
-            await _call(world, rng, 7)
-            async with opened(world.settings) as services:
-                while await services.queue.depth():
-                    await world.ingester(hold=0.2).end()
-                letters = await rows(services, "SELECT reason FROM inference_dead_letters")
-                assert len(await rows(services, "SELECT id FROM inference_log")) == 10
+        foreign = [make_foreign(rng, world.owners) for _ in range(20)]
+        await world.send(foreign, by="both")
+        for _ in range(2):
+            world.ingester()
+        await world.join()
 
-            # Twice in company, then alone.
-            assert sum(actor.was_killed for actor in world.actors) == 4
-            assert [letter["reason"] for letter in letters] == [
-                "was handed to ingestion again and again, and never acknowledged"
-            ]
-            await _settled(world)
+        counts = await _settled(world)
+
+        assert counts["rows"] + counts["dead"] + counts["parked"] == len(foreign)
+        dead = sum(each.lands == "dead" for each in foreign)
+        assert counts["dead"] == dead > 0
+        async with opened(world.settings) as services:
+            letters = await rows(services, "SELECT attempts FROM inference_dead_letters")
+        assert {letter["attempts"] for letter in letters} == {2}
+
+
+class TestLethal:
+    """What ends whoever tries it is tried so many times, in the end alone, and buried."""
+
+    @pytest.fixture
+    async def world(self, make_world: MakeWorld) -> AsyncIterator[World]:
+        async with make_world(queue_max_deliveries=_MAX_DELIVERIES) as made:
+            yield made
+
+    async def _ingest(self, world: World, waiting: str) -> None:
+        """Ingest until queue and a table are empty."""
+        async with opened(world.settings) as services:
+            while await services.queue.depth() or await rows(services, waiting):
+                ingester = world.ingester(hold=0.2)
+                await ingester.end()
+                assert ingester.was_killed or ingester.did_its_work
+
+    async def _assert_buried(self, world: World, kills: int) -> None:
+        async with opened(world.settings) as services:
+            letters = await rows(services, "SELECT * FROM inference_dead_letters")
+            logged = await rows(services, "SELECT id FROM inference_log")
+        assert sum(actor.was_killed for actor in world.actors) == kills
+        assert [letter["reason"] for letter in letters] == [
+            "was handed to ingestion again and again, and never acknowledged"
+        ]
+        assert letters[0]["replay_requested_at"] is None
+        assert len(logged) == 10
+
+    @pytest.mark.parametrize("by", ["queue", "outbox", "both"])
+    async def test_it_takes_nothing_with_it(
+        self, world: World, rng: random.Random, by: Literal["queue", "outbox", "both"]
+    ) -> None:
+        if by == "outbox":
+            world.kill_valkey()
+        await _call(world, rng, 3)
+        await world.send([make_lethal()], by=by)
+        await _call(world, rng, 7)
+        world.start_valkey()
+
+        await self._ingest(world, "SELECT FROM telemetry_outbox")
+
+        # Twice in company, then alone.
+        await self._assert_buried(world, _MAX_DELIVERIES * (2 if by == "both" else 1))
+        await _settled(world)
+
+    async def test_replayed_it_is_buried_again(self, world: World, rng: random.Random) -> None:
+        await world.send([make_lethal()])
+        await self._ingest(world, "SELECT FROM telemetry_outbox")
+        await world.replay()
+        await _call(world, rng, 10)
+
+        await self._ingest(
+            world, "SELECT FROM inference_dead_letters WHERE replay_requested_at IS NOT NULL"
+        )
+
+        await self._assert_buried(world, 2 * _MAX_DELIVERIES)
+        await _settled(world)
+
+    async def test_in_the_outbox_all_else_lands_first(
+        self, world: World, rng: random.Random
+    ) -> None:
+        await world.send([make_lethal()], by="outbox")
+        for _ in range(2):
+            await world.ingester().end()
+        await _call(world, rng, 10)
+        killed = world.ingester()
+        await killed.end()
+
+        assert killed.was_killed
+        async with opened(world.settings) as services:
+            assert len(await rows(services, "SELECT FROM inference_log")) == 10
+            assert await services.queue.depth() == 0
+        await _settled(world)
+
+
+class TestExhausted:
+    """What has landed is no dead letter, however often nobody heard that it had."""
+
+    @pytest.fixture
+    async def world(self, make_world: MakeWorld) -> AsyncIterator[World]:
+        async with make_world(queue_max_deliveries=_MAX_DELIVERIES) as made:
+            yield made
+
+    async def test_committed_and_never_acknowledged(self, world: World, rng: random.Random) -> None:
+        await _call(world, rng, 1)
+        for _ in range(_MAX_DELIVERIES):
+            killed = world.ingester(Failpoint("before acknowledge"), hold=0.0)
+            await world.reach(killed)
+            assert killed.was_killed
+        await world.ingester(hold=0.0).end()
+
+        async with opened(world.settings) as services:
+            assert await services.queue.depth() == 0
+            assert await rows(services, "SELECT reason FROM inference_dead_letters") == []
+        assert (await _settled(world))["rows"] == 1
+
+    async def test_committed_only_after_it_was_buried(
+        self, world: World, rng: random.Random
+    ) -> None:
+        await _call(world, rng, 1)
+        frozen = world.ingester(Failpoint("before commit", how="freeze"))
+        await world.reach(frozen)
+        async with opened(world.settings, hold=0.0) as services:
+            for _ in range(1, _MAX_DELIVERIES):
+                assert len(await services.queue.receive(1)) == 1
+        await world.ingester(hold=0.0).end()
+        async with opened(world.settings) as services:
+            assert len(await rows(services, "SELECT FROM inference_dead_letters")) == 1
+
+        frozen.thaw()
+        await frozen.end()
+
+        assert frozen.did_its_work
+        counts = await _settled(world)
+        assert (counts["rows"], counts["dead"]) == (1, 0)
 
 
 async def test_days_get_their_partition_while_events_come_in(
