@@ -2,7 +2,8 @@
 
 EventBridge Scheduler calls it every minute; that event's content is of no interest. What does not
 fit into one invocation stays where it is for the next. As an event source, SQS calls it with
-messages, and is told which of them have to come again.
+messages, and is told which of them have to come again. A database that sleeps is not woken where
+there is nothing to do.
 """
 
 import logging
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tailrace.lambda_loop import run
+from tailrace.presence import find_rest, note_call, note_look
+from tailrace.queue.status import find_status
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.telemetry.cloudwatch import write_report
@@ -25,7 +28,8 @@ _MARGIN = 15.0
 
 _log = logging.getLogger("tailrace.ingest")
 services = Services(Settings.load())
-run(services.open())
+# The pool connects as soon as it is open: not before there is something to do.
+run(services.queue.open())
 
 
 def handler(event: Any, context: Any) -> "dict[str, Any] | PartialItemFailureResponse":
@@ -34,7 +38,8 @@ def handler(event: Any, context: Any) -> "dict[str, Any] | PartialItemFailureRes
     Returns
     -------
     dict
-        For messages of SQS: those that did not land, as ``batchItemFailures``. Else the report.
+        For messages of SQS: those that did not land, as ``batchItemFailures``. Else the report;
+        ``resting`` when there was nothing to do.
     """
     remaining = context.get_remaining_time_in_millis() / 1000
     # The loop's clock is the monotonic one.
@@ -42,7 +47,13 @@ def handler(event: Any, context: Any) -> "dict[str, Any] | PartialItemFailureRes
 
 
 async def _handle(event: Any, deadline: float) -> "dict[str, Any] | PartialItemFailureResponse":
+    began_at = time.time()
+    namespace = services.settings.cloudwatch_namespace
     records = _sqs_records(event)
+    if not records and (left := await find_rest(services, "ingest")):
+        write_report(namespace, "ingest", None, left)
+        return {"resting": True}
+    await services.pool.open()
     failed: list[str] = []
     if records:
         from tailrace.queue.sqs import messages_of
@@ -53,7 +64,12 @@ async def _handle(event: Any, deadline: float) -> "dict[str, Any] | PartialItemF
         report = await ingest(services, deadline=deadline)
     told = msgspec.to_builtins(report)
     _log.info("ingested", extra={"report": told})
-    await write_report(services, "ingest", report)
+    if report.batches and services.settings.database_sleeps:
+        # What landed may be of somebody who calls no function of ours; alerts are about it as well.
+        await note_call(services)
+    left = await find_status(services)
+    write_report(namespace, "ingest", report, left)
+    await note_look(services, "ingest", began_at, left)
     return {"batchItemFailures": [{"itemIdentifier": id} for id in failed]} if records else told
 
 

@@ -1,6 +1,7 @@
 """The maintain function: partitions ahead, retention, alerts, and runs whose function died.
 
-EventBridge Scheduler calls it every minute; the event's content is of no interest.
+EventBridge Scheduler calls it every minute; the event's content is of no interest. A database that
+sleeps is not woken where there is nothing to do.
 """
 
 import logging
@@ -11,6 +12,8 @@ import msgspec
 
 from tailrace.lambda_loop import run
 from tailrace.maintenance import maintain
+from tailrace.presence import find_rest, note_look
+from tailrace.queue.status import find_status
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.telemetry.cloudwatch import write_report
@@ -20,19 +23,27 @@ _MARGIN = 15.0
 
 _log = logging.getLogger("tailrace.maintain")
 services = Services(Settings.load())
-run(services.open())
+# The pool connects as soon as it is open: not before there is something to do.
+run(services.queue.open())
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Maintain once and return the report."""
+    """Maintain once and return the report; ``resting`` when there was nothing to do."""
     remaining = context.get_remaining_time_in_millis() / 1000
     # The loop's clock is the monotonic one.
     return run(_maintain(time.monotonic() + remaining - _MARGIN))
 
 
 async def _maintain(deadline: float) -> dict[str, Any]:
+    if await find_rest(services, "maintain"):
+        return {"resting": True}
+    began_at = time.time()
+    await services.pool.open()
     report = await maintain(services, deadline=deadline)
     told = msgspec.to_builtins(report)
     _log.info("maintained", extra={"report": told})
-    await write_report(services, "maintain", report)
+    left = await find_status(services)
+    write_report(services.settings.cloudwatch_namespace, "maintain", report, left)
+    if time.monotonic() < deadline:
+        await note_look(services, "maintain", began_at, left)
     return told

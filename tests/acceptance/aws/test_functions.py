@@ -301,6 +301,27 @@ async def test_ingest_lands_what_the_chat_published(deploy, database):
     ) == [("echo", "ok"), ("error", "error")]
 
 
+@pytest.mark.parametrize("name", ["IngestFunction", "MaintainFunction"])
+async def test_a_database_that_sleeps_is_left_alone_while_nobody_calls(deploy, name):
+    sleeps = {"TAILRACE_DATABASE_SLEEPS": "true"}
+    out_of_reach = {
+        "TAILRACE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "TAILRACE_DATABASE_TIMEOUT": "0.5",
+    }
+    async with deploy(name, **sleeps) as function:
+        assert "resting" not in await function.api.invoke(recorded("scheduler")).result()
+        assert await function.api.invoke(recorded("scheduler")).result() == {"resting": True}
+    async with deploy(name, **sleeps, **out_of_reach) as function:
+        assert await function.api.invoke(recorded("scheduler")).result() == {"resting": True}
+        async with deploy("ApiFunction", **sleeps) as api:
+            assert (await api.http.get("/healthz")).status_code == 200
+            assert await function.api.invoke(recorded("scheduler")).result() == {"resting": True}
+            await ChatClient(api.http).register()
+        # Somebody came: there is work, for which it needs what it cannot reach.
+        with pytest.raises(FunctionError):
+            await function.api.invoke(recorded("scheduler")).result()
+
+
 async def test_ingest_begins_nothing_when_its_time_is_up(deploy, database):
     async with (
         deploy("ChatFunction") as chat,

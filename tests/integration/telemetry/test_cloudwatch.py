@@ -8,17 +8,12 @@ import sys
 import pytest
 
 from tailrace.queue.memory import MemoryQueue
+from tailrace.queue.status import QueueStatus, status
 from tailrace.services import Services
-from tailrace.settings import Settings
 from tailrace.telemetry import capture
 from tailrace.telemetry.cloudwatch import call_writer, write_report
 from tailrace.telemetry.ingest import IngestReport
 from tests.support.events import make_event
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"cloudwatch_namespace": "Tailrace"})
 
 
 def _metrics(line: str) -> dict[str, float]:
@@ -38,7 +33,8 @@ async def test_a_report_and_what_waits(
 ) -> None:
     await services.queue.publish(b"waits")
 
-    await write_report(services, "ingest", IngestReport(received=7, inserted=5, dead=2))
+    report = IngestReport(received=7, inserted=5, dead=2)
+    write_report("Tailrace", "ingest", report, await status(services))
 
     line = capsys.readouterr().out
     assert json.loads(line)["service"] == "ingest"
@@ -49,13 +45,36 @@ async def test_a_report_and_what_waits(
     assert metrics["IngestionLag"] == 0
 
 
-async def test_without_a_namespace_nothing_is_written(
-    services: Services, capsys: pytest.CaptureFixture[str]
+def test_one_that_rested_tells_what_waits_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = services.settings.model_copy(update={"cloudwatch_namespace": None})
-    services.settings = settings
+    left = QueueStatus(
+        available=True, depth=0, oldest_age=None, lag=0.0, spilled=0, dead=3, parked=0
+    )
 
-    await write_report(services, "ingest", IngestReport())
+    write_report("Tailrace", "ingest", None, left)
+
+    assert _metrics(capsys.readouterr().out) == {
+        "QueueDepth": 0,
+        "IngestionLag": 0,
+        "Spilled": 0,
+        "DeadLetters": 3,
+        "ParkedEvents": 0,
+    }
+
+
+def test_what_was_done_is_told_when_what_waits_is_not_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_report("Tailrace", "ingest", IngestReport(received=1), None)
+
+    metrics = _metrics(capsys.readouterr().out)
+    assert metrics["Received"] == 1
+    assert "QueueDepth" not in metrics
+
+
+def test_without_a_namespace_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    write_report(None, "ingest", IngestReport(), None)
 
     assert capsys.readouterr().out == ""
 

@@ -202,6 +202,7 @@ class Settings(BaseSettings):
     database_url: SecretStr
     database_pool_size: int = Field(default=8, ge=1, le=100)
     database_timeout: float = Field(default=3.0, gt=0, le=60)
+    database_sleeps: bool = False
     redis_url: SecretStr
     redis_timeout: float = Field(default=0.5, gt=0, le=10)
     secret_key: SecretStr = Field(min_length=32)

@@ -27,12 +27,19 @@ UNREACHABLE = (OperationalError, InterfaceError, AdminShutdown, PoolTimeout, Poo
 # clock, since the monotonic one may stand still while a function is frozen.
 _TRUST_IDLE = 30.0
 
+# Milliseconds after which a database that sleeps ends an idle session, of a frozen function too;
+# schedules that have work keep theirs from minute to minute.
+_SESSION_IDLE_MS = 90_000
+
 # What the columns that refer to a user are called.
 _OF_USERS = ("_owner_id_fkey", "_user_id_fkey")
 
 
 def create_pool(settings: Settings) -> Pool:
     """Return a pool that is not open yet; opening it does not wait for the server."""
+    options = "-c timezone=UTC"
+    if settings.database_sleeps:
+        options += f" -c idle_session_timeout={_SESSION_IDLE_MS}"
     return AsyncConnectionPool(
         settings.database_url.get_secret_value(),
         connection_class=AsyncConnection[DictRow],
@@ -42,7 +49,7 @@ def create_pool(settings: Settings) -> Pool:
             "connect_timeout": max(2, round(settings.database_timeout)),
             # A peer that is gone without a word is given up while there is time for another try.
             "tcp_user_timeout": round(settings.database_timeout * 500),
-            "options": "-c timezone=UTC",
+            "options": options,
         },
         min_size=1,
         max_size=settings.database_pool_size,

@@ -32,6 +32,7 @@ from tailrace.http import calls, exports, problems
 from tailrace.http.csrf import SameOrigin
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.limits.addresses import trusted_proxies
+from tailrace.presence import presence
 from tailrace.problems import Problem, invalid, not_found
 from tailrace.providers.base import ReasoningEffort
 from tailrace.runs import attachments, journal, wire
@@ -121,6 +122,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> Starlette:
             *calls.routes(services),
         ],
         middleware=[
+            *presence(services),
             *trusted_proxies(services.settings),
             Middleware(SameOrigin, public_url=services.settings.public_url),
         ],

@@ -10,6 +10,7 @@ import msgspec
 
 from tailrace.db import queries
 from tailrace.db.pool import connect
+from tailrace.problems import Problem
 from tailrace.queue.base import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -120,3 +121,11 @@ async def status(services: "Services") -> QueueStatus:
         dead=row["dead"],
         parked=row["parked"],
     )
+
+
+async def find_status(services: "Services") -> QueueStatus | None:
+    """Return the same, ``None`` when PostgreSQL cannot be reached."""
+    try:
+        return await status(services)
+    except Problem:
+        return None

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tailrace.problems import Problem
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tailrace.services import Services
+    from tailrace.queue.status import QueueStatus
     from tailrace.telemetry.event import InferenceEvent
 
 # What a call counts and measures, with CloudWatch's units.
@@ -32,7 +30,12 @@ _CALL = {
 }
 
 
-async def write_report(services: "Services", service: str, report: msgspec.Struct) -> None:
+def write_report(
+    namespace: str | None,
+    service: str,
+    report: msgspec.Struct | None,
+    status: "QueueStatus | None",
+) -> None:
     """Write what a scheduled function did and what is left to do; nothing without a namespace.
 
     Parameters
@@ -40,28 +43,24 @@ async def write_report(services: "Services", service: str, report: msgspec.Struc
     service
         The metrics' dimension.
     report
-        Its whole numbers, and the lengths of its lists, are metrics.
+        Its whole numbers, and the lengths of its lists, are metrics; ``None`` of one that rested.
+    status
+        Its numbers are metrics; ``None`` where it could not be found out.
     """
-    namespace = services.settings.cloudwatch_namespace
     if namespace is None:
         return
     from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-    from tailrace.queue.status import GAUGES, status
+    from tailrace.queue.status import GAUGES
 
     metrics = Metrics(namespace=namespace, service=service)
-    for field, value in msgspec.structs.asdict(report).items():
+    for field, value in (msgspec.structs.asdict(report) if report else {}).items():
         if isinstance(value, list):
             value = len(value)
         if isinstance(value, int) and not isinstance(value, bool):
             metrics.add_metric(_name(field), MetricUnit.Count, value)
-    try:
-        found = await status(services)
-    except Problem:
-        # What could be done is told all the same.
-        found = None
-    for gauge in GAUGES if found else ():
-        value = getattr(found, gauge.field)
+    for gauge in GAUGES if status else ():
+        value = getattr(status, gauge.field)
         if value is not None:
             metrics.add_metric(gauge.name, MetricUnit(gauge.unit), value)
     metrics.flush_metrics()

@@ -37,8 +37,10 @@ from tailrace.http.api.routes import (
 from tailrace.http.body_limit import BodyLimit
 from tailrace.http.csrf import SameOrigin
 from tailrace.limits.addresses import trusted_proxies
+from tailrace.presence import presence
 from tailrace.problems import Problem
 from tailrace.services import Services
+from tailrace.validation import sentence
 
 # Bytes: far more than any of the bodies below describes.
 _MAX_BODY = 1 << 20
@@ -71,6 +73,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
         lifespan=run_lifespan if lifespan else None,
     )
     app.user_middleware += [
+        *presence(services),
         *trusted_proxies(services.settings),
         Middleware(SameOrigin, public_url=services.settings.public_url),
         Middleware(BodyLimit, _MAX_BODY, elsewhere=_READ_IN_PIECES),
@@ -107,7 +110,7 @@ def create_app(services: Services, *, lifespan: bool = True) -> FastAPI:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"field": ".".join(str(part) for part in e["loc"][1:]) or "body", "detail": e["msg"]}
+        {"field": ".".join(str(part) for part in e["loc"][1:]) or "body", "detail": sentence(e)}
         for e in error.errors()
     ]
     if error.errors()[0]["type"] == "json_invalid":
