@@ -129,3 +129,15 @@ def _assert_told(response: httpx.Response, body: bytes) -> None:
     assert problem["status"] == response.status_code
     if response.status_code == 422:
         assert problem["errors"][0]["field"]
+
+
+async def test_what_is_wrong_is_told_in_a_sentence(http: httpx.AsyncClient) -> None:
+    response = await http.post(
+        "/api/auth/register", json={"email": "a@example.com", "password": "short", "age": 7}
+    )
+
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
+        {"field": "password", "detail": "This must have at least 12 characters."},
+        {"field": "age", "detail": "There is no such field."},
+    ]
