@@ -19,6 +19,12 @@ _SLOTS = 4
 _TOKENS_PER_SLOT = 4096
 _PROMPT_CACHE_MIB = 256
 
+# A model this small says the same again and again unless it is kept from it, until its context is
+# full; and at llama.cpp's usual 0.8 it wanders off.
+_TEMPERATURE = 0.4
+_REPEAT_PENALTY = 1.1
+_DRY_MULTIPLIER = 0.8
+
 
 def main() -> None:
     """Serve what standard input describes: ``path``, ``port``, ``alias``, ``api_key``."""
@@ -36,6 +42,9 @@ def main() -> None:
     params.n_ctx = _SLOTS * _TOKENS_PER_SLOT
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.ui = False
+    params.sampling.temp = _TEMPERATURE
+    params.sampling.penalty_repeat = _REPEAT_PENALTY
+    params.sampling.dry_multiplier = _DRY_MULTIPLIER
     server = xllamacpp.Server(params)
     print(f"serving {config['path']} at {server.listening_address}", flush=True)
     while True:
