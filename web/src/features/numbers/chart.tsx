@@ -139,7 +139,8 @@ function options(
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, 2, 0, 0],
+    // At the right, half of what is written below the last mark.
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       // Of the other charts the cursor is moved, but nothing is dragged there.
