@@ -11,6 +11,7 @@ from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect, transaction
 from tailrace.ids import uuid7
 from tailrace.problems import Problem, invalid, not_found
+from tailrace.validation import sentence
 
 _sql = queries.load("alerts")
 
@@ -76,7 +77,7 @@ async def change(pool: Pool, id: UUID, changes: dict[str, Any]) -> Row:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "threshold"
-            raise invalid(where, first["msg"]) from None
+            raise invalid(where, sentence(first)) from None
         if fields.name != rule["name"] and await _is_taken(connection, fields.name):
             raise _taken(fields.name)
         terms = fields.model_dump() | {"id": id}
