@@ -16,3 +16,9 @@ it("cannot narrow to those who are nobody", () => {
   expect(filterOf("user", somebody)).toEqual({ user_id: "u" });
   expect(nameOf("user", somebody)).toBe("ada@example.org");
 });
+
+it("calls a status what the page calls it everywhere", () => {
+  const stopped = { requests: 1, status: "cancelled" as const };
+  expect(nameOf("status", stopped)).toBe("stopped");
+  expect(filterOf("status", stopped)).toEqual({ status: "cancelled" });
+});

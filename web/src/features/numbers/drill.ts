@@ -1,6 +1,6 @@
 /** From a row of a breakdown to the filter that shows what is behind it. */
 import type { BreakdownItem, Dimension } from "./api";
-import type { NumbersSearch } from "./search";
+import { type NumbersSearch, STATUS_NAMES } from "./search";
 
 /** The filters of a row; null where a row is of no one thing, such as all guests. */
 export function filterOf(by: Dimension, item: BreakdownItem): Partial<NumbersSearch> | null {
@@ -33,8 +33,9 @@ export function nameOf(by: Dimension, item: BreakdownItem): string {
     case "user":
       if (item.email) return item.email;
       return item.owner_id ? "A deleted account" : "Guests and deleted accounts";
-    case "kind":
     case "status":
+      return item.status ? STATUS_NAMES[item.status] : "";
+    case "kind":
     case "error_type":
     case "finish_reason":
       return item[by] ?? "";

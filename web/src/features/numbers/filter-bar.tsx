@@ -3,7 +3,14 @@ import { XIcon } from "lucide-react";
 import { Button } from "@/components/ui/button";
 import { Select } from "@/components/ui/select";
 import { cn } from "@/lib/utils";
-import { isFiltered, KINDS, type NumbersSearch, STATUSES, withoutFilters } from "./search";
+import {
+  isFiltered,
+  KINDS,
+  type NumbersSearch,
+  STATUS_NAMES,
+  STATUSES,
+  withoutFilters,
+} from "./search";
 import { useChoices } from "./use-numbers";
 
 interface FilterBarProps {
@@ -47,10 +54,7 @@ export function FilterBar({ search, is_admin, onChange }: FilterBarProps) {
       <Filter
         label="Status"
         value={search.status}
-        options={STATUSES.map((status) => ({
-          value: status,
-          label: status === "cancelled" ? "stopped" : status,
-        }))}
+        options={STATUSES.map((status) => ({ value: status, label: STATUS_NAMES[status] }))}
         onChange={(status) => onChange({ status: status as NumbersSearch["status"] })}
       />
       {is_admin && (

@@ -6,7 +6,15 @@ import type { CallItem, CallStatus, Dimension, Measured } from "./api";
 import { type Chosen, DEFAULT_RANGE, isPreset, problemOf, spanOf } from "./range";
 
 export const KINDS = ["chat", "title", "guest", "gateway", "embedding"] as const;
-export const STATUSES: CallStatus[] = ["ok", "error", "cancelled", "timeout", "interrupted"];
+/** What the page calls each way a call may end. */
+export const STATUS_NAMES: Record<CallStatus, string> = {
+  ok: "ok",
+  error: "error",
+  cancelled: "stopped",
+  timeout: "timeout",
+  interrupted: "interrupted",
+};
+export const STATUSES = Object.keys(STATUS_NAMES) as CallStatus[];
 
 /** How a dimension is called, and what one of its values is. */
 export const DIMENSIONS: Record<Dimension, string> = {
