@@ -5,14 +5,14 @@ length and SHA-256 of what is written.
 """
 
 import asyncio
-import threading
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult
 from uuid import UUID
 
 from tailrace.attachments.base import Missing, StoreError, Upload
+from tailrace.bucket import Bucket, BucketError
 
 _T = TypeVar("_T")
 
@@ -26,35 +26,32 @@ class S3Store:
 
     Parameters
     ----------
-    url
-        ``s3://bucket`` or ``s3://bucket/prefix``. Region and credentials are the process's own.
-    endpoint_url
-        Where the API is, if not at Amazon's.
+    url, endpoint_url
+        As `tailrace.bucket.Bucket` takes them.
     """
 
     def __init__(self, url: SplitResult, endpoint_url: str | None) -> None:
-        self._bucket = url.netloc
-        self._prefix = unquote(url.path).strip("/")
-        self._endpoint_url = endpoint_url
-        self._made: Any = None
-        self._making = threading.Lock()
+        self._bucket = Bucket(url, endpoint_url, read_timeout=20, attempts=3)
 
     async def put(self, id: UUID, data: bytes, media_type: str) -> None:
         await self._call(
             lambda client: client.put_object(
-                **self._place(id), Body=data, ContentType=media_type, ContentLength=len(data)
+                **self._bucket.place(str(id)),
+                Body=data,
+                ContentType=media_type,
+                ContentLength=len(data),
             )
         )
 
     async def get(self, id: UUID, limit: int) -> bytes:
         def read(client: Any) -> bytes:
-            with client.get_object(**self._place(id))["Body"] as body:
+            with client.get_object(**self._bucket.place(str(id)))["Body"] as body:
                 return body.read(limit + 1)
 
         return await self._call(read)
 
     async def delete(self, id: UUID) -> None:
-        await self._call(lambda client: client.delete_object(**self._place(id)))
+        await self._call(lambda client: client.delete_object(**self._bucket.place(str(id))))
 
     async def presign_upload(
         self, id: UUID, media_type: str, size: int, sha256: bytes
@@ -64,7 +61,7 @@ class S3Store:
             lambda client: client.generate_presigned_url(
                 "put_object",
                 Params={
-                    **self._place(id),
+                    **self._bucket.place(str(id)),
                     "ContentType": media_type,
                     "ContentLength": size,
                     "ChecksumSHA256": checksum,
@@ -80,7 +77,7 @@ class S3Store:
             lambda client: client.generate_presigned_url(
                 "get_object",
                 Params={
-                    **self._place(id),
+                    **self._bucket.place(str(id)),
                     "ResponseContentType": media_type,
                     "ResponseContentDisposition": disposition,
                 },
@@ -88,46 +85,10 @@ class S3Store:
             )
         )
 
-    def _place(self, id: UUID) -> dict[str, str]:
-        key = f"{self._prefix}/{id}" if self._prefix else str(id)
-        return {"Bucket": self._bucket, "Key": key}
-
     async def _call(self, act: Callable[[Any], _T]) -> _T:
-        return await asyncio.to_thread(self._do, act)
-
-    def _do(self, act: Callable[[Any], _T]) -> _T:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
         try:
-            return act(self._client())
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in ("NoSuchKey", "404"):
+            return await asyncio.to_thread(self._bucket.call, act)
+        except BucketError as error:
+            if error.is_missing:
                 raise Missing("the bucket has no such file") from None
-            raise StoreError(f"S3 answered {code}") from error
-        except (BotoCoreError, HTTPClientError, OSError) as error:
-            raise StoreError(f"S3: {type(error).__name__}") from error
-
-    def _client(self) -> Any:
-        # Making one is not safe in two threads at once, and takes long enough to be worth waiting.
-        with self._making:
-            if self._made is None:
-                import boto3
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=5,
-                    read_timeout=20,
-                    retries={"total_max_attempts": 3},
-                    signature_version="s3v4",
-                    max_pool_connections=16,
-                    # Few servers but Amazon's have a name for each bucket.
-                    s3={"addressing_style": "path" if self._endpoint_url else "virtual"},
-                    # What a signed request covers is decided here alone.
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                )
-                self._made = boto3.Session().client(
-                    "s3", endpoint_url=self._endpoint_url, config=config
-                )
-            return self._made
+            raise StoreError(str(error)) from error

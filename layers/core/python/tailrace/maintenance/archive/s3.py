@@ -6,10 +6,10 @@ memory nor a disk has to hold it.
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult
 
+from tailrace.bucket import Bucket, BucketError
 from tailrace.maintenance.archive.base import ArchiveError
 
 _T = TypeVar("_T")
@@ -23,48 +23,40 @@ class S3Shelf:
 
     Parameters
     ----------
-    url
-        ``s3://bucket`` or ``s3://bucket/prefix``. Region and credentials are the process's own.
-    endpoint_url
-        Where the API is, if not at Amazon's.
+    url, endpoint_url
+        As `tailrace.bucket.Bucket` takes them.
     """
 
     def __init__(self, url: SplitResult, endpoint_url: str | None) -> None:
-        self._bucket = url.netloc
-        self._prefix = unquote(url.path).strip("/")
-        self._endpoint_url = endpoint_url
-        self.location = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        # Parts are large, and what archives has time.
+        self._bucket = Bucket(url, endpoint_url, read_timeout=60, attempts=4)
+        self.location = self._bucket.location
 
     def write(self, name: str) -> "_S3Draft":
-        place = self._place(name)
+        place = self._bucket.place(name)
         self._abort_left(place)
         begun = self.call(lambda client: client.create_multipart_upload(**place))
         return _S3Draft(self, place | {"UploadId": begun["UploadId"]})
 
     def size(self, name: str) -> int:
-        head = self.call(lambda client: client.head_object(**self._place(name)))
+        head = self.call(lambda client: client.head_object(**self._bucket.place(name)))
         return head["ContentLength"]
 
     def read(self, name: str, start: int, size: int) -> bytes:
         span = f"bytes={start}-{start + size - 1}"
 
         def get(client: Any) -> bytes:
-            with client.get_object(**self._place(name), Range=span)["Body"] as body:
+            with client.get_object(**self._bucket.place(name), Range=span)["Body"] as body:
                 return body.read()
 
         return self.call(get)
 
     def call(self, act: Callable[[Any], _T]) -> _T:
         """Do something with the client of S3, and raise `ArchiveError` when that fails."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
         try:
-            return act(self._client)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            raise ArchiveError(f"S3 answered {code}") from error
-        except (BotoCoreError, HTTPClientError, OSError) as error:
-            raise ArchiveError(f"S3: {type(error).__name__}") from error
+            return self._bucket.call(act)
+        except BucketError as error:
+            raise ArchiveError(str(error)) from error
 
     def _abort_left(self, place: dict[str, str]) -> None:
         """End what somebody began and died over: its parts would be paid for."""
@@ -76,27 +68,6 @@ class S3Shelf:
         for upload in listed.get("Uploads", []):
             ended = place | {"UploadId": upload["UploadId"]}
             self.call(lambda client, ended=ended: client.abort_multipart_upload(**ended))
-
-    def _place(self, name: str) -> dict[str, str]:
-        key = f"{self._prefix}/{name}" if self._prefix else name
-        return {"Bucket": self._bucket, "Key": key}
-
-    @cached_property
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"total_max_attempts": 4},
-            # Few servers but Amazon's have a name for each bucket.
-            s3={"addressing_style": "path" if self._endpoint_url else "virtual"},
-            # Newer checksums are not every server's; what was written is read back in any case.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        return boto3.Session().client("s3", endpoint_url=self._endpoint_url, config=config)
 
 
 class _S3Draft:
