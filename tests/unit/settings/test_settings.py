@@ -127,7 +127,7 @@ def test_a_bad_one_of_many_is_named(monkeypatch: pytest.MonkeyPatch, text: str, 
         ({"title_model": "m"}, "TAILRACE_TITLE_MODEL: must be <provider>/<model>"),
         (
             {"providers": json.dumps([*json.loads(_providers()), *json.loads(_providers())])},
-            "TAILRACE_PROVIDERS: Value error, every provider needs a name of its own",
+            "TAILRACE_PROVIDERS: Value error, every one needs a name of its own",
         ),
     ],
 )

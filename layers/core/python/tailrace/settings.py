@@ -7,10 +7,9 @@ allowed; the value itself is never shown, since it may be a secret.
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +22,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tailrace.alerts.rules import RuleFields
 from tailrace.alerts.targets import KINDS as ALERT_TARGET_KINDS
+from tailrace.environment import PREFIX, Environment, SettingsError, field_of, one_line
 from tailrace.limits.rate import parse as parse_rate
 from tailrace.queue import KINDS as QUEUE_KINDS
 
@@ -46,16 +46,22 @@ def _rate(text: str) -> str:
     return text
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        # What is no number shows only when it is asked for.
+        _ = parts.port
+    except ValueError:
+        raise ValueError("not a URL") from None
+    return parts
+
+
 RateText = Annotated[str, AfterValidator(_rate)]
 # Seconds; None for ever.
 KeptFor = Annotated[float | None, Field(ge=86_400, le=_CENTURY)]
 Usd = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=12)]
 
 Capability = Literal["vision", "documents", "reasoning", "tools"]
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; the text is one line fit for a terminal."""
 
 
 class ModelSettings(BaseModel):
@@ -135,11 +141,6 @@ class ProviderSettings(BaseModel):
         return [{"name": model} if isinstance(model, str) else model for model in models]
 
 
-_PREFIX = "TAILRACE_"
-# Settings in one variable, where there is no room for each.
-_ADDED = f"{_PREFIX}SETTINGS"
-
-
 class AlertTargetSettings(BaseModel):
     """Somebody who is told of alerts.
 
@@ -163,11 +164,7 @@ class AlertTargetSettings(BaseModel):
     @classmethod
     def _of_a_known_target(cls, url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
-        try:
-            parts = urlsplit(text)
-            _ = parts.port
-        except ValueError:
-            raise ValueError("not a URL") from None
+        parts = _split(text)
         if parts.scheme not in ALERT_TARGET_KINDS:
             raise ValueError("allowed are https:// URLs, and sns: with the ARN of a topic")
         if parts.scheme == "sns":
@@ -197,7 +194,7 @@ class AlertTargetSettings(BaseModel):
 class Settings(BaseSettings):
     """Every setting of Tailrace; docs/settings.md describes each one."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database_url: SecretStr
     database_pool_size: int = Field(default=8, ge=1, le=100)
@@ -309,7 +306,7 @@ class Settings(BaseSettings):
         file_secret_settings: Any,
     ) -> tuple[Any, ...]:
         """Read the environment alone, and what it names by ARN."""
-        return init_settings, _Environment(settings_cls)
+        return init_settings, Environment(settings_cls)
 
     @field_validator("database_url", mode="before")
     @classmethod
@@ -326,17 +323,7 @@ class Settings(BaseSettings):
             raise ValueError("a JSON object needs username, password and host") from None
         return f"postgresql://{user}:{password}@{host}:{port}/{name}?sslmode=require"
 
-    @field_validator("providers")
-    @classmethod
-    def _distinct_names(
-        cls, providers: tuple[ProviderSettings, ...]
-    ) -> tuple[ProviderSettings, ...]:
-        names = [provider.name for provider in providers]
-        if len(set(names)) != len(names):
-            raise ValueError("every provider needs a name of its own")
-        return providers
-
-    @field_validator("alerts", "alert_targets")
+    @field_validator("providers", "alerts", "alert_targets")
     @classmethod
     def _called_apart(cls, named: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [each.name for each in named]
@@ -349,11 +336,7 @@ class Settings(BaseSettings):
     def _of_a_known_queue(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None:
             return None
-        try:
-            parts = urlsplit(url.get_secret_value())
-            _ = parts.port
-        except ValueError:
-            raise ValueError("not a URL") from None
+        parts = _split(url.get_secret_value())
         if parts.scheme not in QUEUE_KINDS:
             raise ValueError(
                 f"allowed are URLs with {', '.join(f'{kind}://' for kind in QUEUE_KINDS)}"
@@ -372,11 +355,7 @@ class Settings(BaseSettings):
     def _of_a_known_kind(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None:
             return None
-        try:
-            parts = urlsplit(url.get_secret_value())
-            _ = parts.port
-        except ValueError:
-            raise ValueError("not a URL") from None
+        parts = _split(url.get_secret_value())
         if parts.scheme not in _MAIL_SCHEMES:
             raise ValueError("allowed are smtp://, smtps://, ses:// and file:// URLs")
         if parts.scheme in ("smtp", "smtps") and not parts.hostname:
@@ -390,10 +369,7 @@ class Settings(BaseSettings):
     def _of_a_known_store(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise ValueError("not a URL") from None
+        parts = _split(url)
         if parts.scheme == "file" and not parts.netloc and parts.path.strip("/"):
             return url
         if parts.scheme == "s3" and re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
@@ -425,67 +401,6 @@ class Settings(BaseSettings):
         try:
             return cls()  # pyright: ignore[reportCallIssue]
         except ValidationError as error:
-            raise SettingsError(_one_line(error)) from None
+            raise SettingsError(one_line(error)) from None
         except SourceError as error:
-            raise SettingsError(f"{_named_field(error)}: not valid JSON") from None
-
-
-class _Environment(EnvSettingsSource):
-    """The environment, what ``TAILRACE_SETTINGS`` adds, and the secrets that it names by ARN."""
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        variables = super()._load_env_vars()
-        variables = {**self._added(variables.get(_ADDED.lower())), **variables}
-        arns = {
-            name: value
-            for name, value in variables.items()
-            if value and value.startswith("arn:") and name.upper().startswith(_PREFIX)
-        }
-        if not arns:
-            return variables
-        from tailrace import secret_store
-
-        try:
-            values = secret_store.read(arns.values())
-        except secret_store.SecretError as error:
-            name = next(name for name, arn in arns.items() if arn.startswith(error.arn))
-            raise SettingsError(f"{name.upper()}: {error}") from None
-        return {**variables, **{name: values[arn] for name, arn in arns.items()}}
-
-    def _added(self, text: str | None) -> dict[str, str]:
-        """Return the variables that a JSON object of settings by name stands for."""
-        try:
-            added = json.loads(text or "{}")
-            unknown = added.keys() - self.settings_cls.model_fields.keys()
-        except (ValueError, AttributeError):
-            raise SettingsError(f"{_ADDED}: not a JSON object") from None
-        if unknown:
-            raise SettingsError(f"{_ADDED}: there is no setting {min(unknown)!r:.80}")
-        return {
-            f"{_PREFIX}{name}".lower(): value if isinstance(value, str) else json.dumps(value)
-            for name, value in added.items()
-            if value is not None
-        }
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=True)[0]
-    name = f"{_PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else f"{_PREFIX}*"
-    path = ".".join(str(part) for part in first["loc"][1:])
-    where = f"{name} ({path})" if path else name
-    if first["type"] == "missing":
-        return f"{where}: is required and not set"
-    return f"{where}: {first['msg']} (got {_shape(first['input'])})"
-
-
-def _shape(value: object) -> str:
-    """Describe a value without showing it."""
-    if isinstance(value, str):
-        return f"text of {len(value)} characters"
-    return type(value).__name__
-
-
-def _named_field(error: SourceError) -> str:
-    # pydantic-settings names the field only in its sentence: 'error parsing value for field "x"'.
-    name = str(error).partition('"')[2].partition('"')[0]
-    return f"{_PREFIX}{name.upper()}"
+            raise SettingsError(f"{field_of(error)}: not valid JSON") from None
