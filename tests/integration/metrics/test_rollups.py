@@ -30,6 +30,7 @@ from tailrace.services import Services
 from tailrace.telemetry.event import InferenceEvent
 from tailrace.telemetry.ingest import ingest
 from tests.support.events import make_event, publish_all, rows, value
+from tests.support.migrations import migrate_up_to
 from tests.support.rollups import rolled_up
 
 _DAY = datetime(2026, 11, 20, tzinfo=UTC)
@@ -358,19 +359,10 @@ async def test_an_operator_rebuilds_from_the_command_line(services: Services) ->
     assert "yesterday" in output
 
 
-async def _migrate_up_to(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apply the migrations that come before one."""
-    available = migrate._available()
-    with monkeypatch.context() as patch:
-        before = {each: text for each, text in available.items() if each < name}
-        patch.setattr(migrate, "_available", lambda: before)
-        await migrate.migrate(url)
-
-
 async def test_what_was_logged_before_there_were_rollups_is_counted(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _migrate_up_to(empty_database_url, "0011", monkeypatch)
+    await migrate_up_to(empty_database_url, "0011", monkeypatch)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"
@@ -394,7 +386,7 @@ async def test_what_was_logged_before_there_were_rollups_is_counted(
 async def test_what_was_logged_before_tokens_were_counted_is_counted(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _migrate_up_to(empty_database_url, "0014", monkeypatch)
+    await migrate_up_to(empty_database_url, "0014", monkeypatch)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO inference_log (id, started_at, kind, status, operation_name,"

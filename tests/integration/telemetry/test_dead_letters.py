@@ -3,8 +3,10 @@
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from tailrace.db.migrate import migrate
 from tailrace.db.pool import connect
 from tailrace.queue.memory import MemoryQueue
 from tailrace.services import Services
@@ -14,6 +16,7 @@ from tailrace.telemetry.dead_letters import MAX_ID
 from tailrace.telemetry.event import SCHEMA_VERSION, encode
 from tailrace.telemetry.ingest import IngestReport, ingest, replay
 from tests.support.events import make_event, rows, value
+from tests.support.migrations import migrate_up_to
 
 _COUNT = "SELECT count(*) FROM inference_dead_letters"
 
@@ -142,6 +145,32 @@ class TestReplay:
 
         assert (report.replayed, report.dead) == (20, 20)
         assert {row["attempts"] for row in await _letters(services)} == {2}
+
+
+async def test_letters_of_the_same_event_become_one_by_migration(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate_up_to(empty_database_url, "0015", monkeypatch)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO inference_dead_letters (source, source_id, reason, payload, attempts,"
+            " first_seen_at, last_seen_at, replay_requested_at) VALUES"
+            " ('queue', '1', 'first', 'twice', 2, '2026-01-02', '2026-01-04', NULL),"
+            " ('queue', '2', 'other', 'once', 1, '2026-01-01', '2026-01-01', NULL),"
+            " ('outbox', '1', 'later', 'twice', 3, '2026-01-01', '2026-01-03', '2026-01-05')"
+        )
+
+        await migrate(empty_database_url)
+
+        letters = connection.execute(
+            "SELECT id, source, attempts, payload, first_seen_at::date::text,"
+            " last_seen_at::date::text, replay_requested_at::date::text"
+            " FROM inference_dead_letters ORDER BY id"
+        ).fetchall()
+    assert letters == [
+        (1, "queue", 5, b"twice", "2026-01-01", "2026-01-04", "2026-01-05"),
+        (2, "queue", 1, b"once", "2026-01-01", "2026-01-01", None),
+    ]
 
 
 _SECRET = "sk-proj-0123456789abcdefghij"

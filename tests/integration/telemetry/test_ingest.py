@@ -1,13 +1,17 @@
 """Ingestion: every event becomes one row, or one dead letter, and nothing is lost on the way."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from localstack.embedded.postgres import Postgres
@@ -22,7 +26,7 @@ from tailrace.queue.redis_streams import RedisStreamsQueue
 from tailrace.services import Services
 from tailrace.settings import Settings
 from tailrace.telemetry.capture import spill
-from tailrace.telemetry.event import InferenceEvent, encode
+from tailrace.telemetry.event import SCHEMA_VERSION, InferenceEvent, encode, glimpse_id
 from tailrace.telemetry.ingest import IngestReport, ingest
 from tests.support.events import make_event, make_events, publish_all, rows, value
 from tests.support.locks import hold_writers
@@ -219,6 +223,36 @@ _POISON = {
 }
 
 
+_NEWER = encode(make_event(schema_version=SCHEMA_VERSION + 1))
+
+_EXHAUST_OUTBOX = "UPDATE telemetry_outbox SET claims = 1000"
+
+# What an event is, and how often it comes by queue and by outbox.
+_WAYS = st.tuples(
+    st.sampled_from(["good", "good", "dead", "newer"]), st.integers(0, 2), st.integers(0, 2)
+)
+
+
+def _payload(kind: str) -> bytes:
+    if kind == "dead":
+        return _with(output_tokens=-1)
+    return encode(make_event(schema_version=SCHEMA_VERSION + (kind == "newer")))
+
+
+def _short_lived() -> MemoryQueue:
+    return MemoryQueue(hold=0, max_deliveries=1)
+
+
+async def _exhaust_queue(services: Services, count: int) -> None:
+    """Hand messages out as often as `_short_lived` may, to nobody who acknowledges them."""
+    assert len(await services.queue.receive(count)) == count
+
+
+async def _execute(services: Services, statement: LiteralString) -> None:
+    async with connect(services.pool) as connection:
+        await connection.execute(statement)
+
+
 class TestPoison:
     async def test_every_bad_event_is_kept_with_its_reason_and_blocks_nobody(
         self, services: Services
@@ -284,6 +318,79 @@ class TestPoison:
         report = await ingest(services)
 
         assert (report.inserted, report.dead) == (1, 1)
+
+
+class TestExhausted:
+    """However it comes, and is tried in vain, an event is one row or one dead letter."""
+
+    @pytest.mark.parametrize("source", ["queue", "outbox"])
+    async def test_what_is_in_the_log_has_landed(self, services: Services, source: str) -> None:
+        """Whoever had it was never heard of again, but its commit was made."""
+        services.queue = _short_lived()
+        landed, other = make_events(2)
+        await publish_all(services.queue, [landed])
+        await ingest(services)
+        if source == "queue":
+            await publish_all(services.queue, [landed, other])
+            await _exhaust_queue(services, 2)
+        else:
+            await _put_into_outbox(services, [landed, other])
+            await _execute(services, _EXHAUST_OUTBOX)
+
+        report = await ingest(services)
+
+        assert (report.inserted, report.duplicates, report.dead) == (0, 1, 1)
+        assert [bytes(row["payload"]) for row in await _dead_letters(services)] == [encode(other)]
+        # By another way the other one comes as well, and then is no dead letter any more.
+        await publish_all(services.queue, [other])
+        await ingest(services)
+        assert await _ids(services) == {landed.id, other.id}
+        assert await _dead_letters(services) == []
+
+    async def test_why_it_could_not_be_kept_is_not_forgotten(self, services: Services) -> None:
+        services.queue = _short_lived()
+        await services.queue.publish(_NEWER)
+        await ingest(services)
+        (before,) = await _dead_letters(services)
+        await services.queue.publish(_NEWER)
+        await _exhaust_queue(services, 1)
+
+        await ingest(services)
+
+        (after,) = await _dead_letters(services)
+        assert (before["attempts"], after["attempts"]) == (1, 2)
+        for name in ("reason", "schema_version", "event_id"):
+            assert after[name] == before[name]
+
+    @given(events=st.lists(_WAYS, min_size=1, max_size=8))
+    @example(events=[("good", 1, 1), ("dead", 2, 2), ("newer", 1, 1)])
+    @hypothesis_settings(
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    async def test_nothing_is_lost_or_there_twice(
+        self, services: Services, events: list[tuple[str, int, int]]
+    ) -> None:
+        services.queue = _short_lived()
+        services.settings = services.settings.model_copy(update={"ingest_batch_size": 3})
+        await _execute(services, "TRUNCATE inference_log, inference_dead_letters")
+        payloads = {_payload(kind): (queued, spilled) for kind, queued, spilled in events}
+        for payload, (queued, spilled) in payloads.items():
+            for _ in range(queued):
+                await services.queue.publish(payload)
+            async with connect(services.pool) as connection:
+                for _ in range(spilled):
+                    await spill(connection, payload)
+        # Of what has been handed out often enough by now, half comes unread.
+        await _exhaust_queue(services, sum(queued for queued, _ in payloads.values()) // 2)
+        await _execute(services, f"{_EXHAUST_OUTBOX} WHERE id % 2 = 0")
+
+        await ingest(services)
+
+        letters = [bytes(row["payload"]) for row in await _dead_letters(services)]
+        logged = await _ids(services)
+        came = {payload for payload, ways in payloads.items() if any(ways)}
+        assert len(letters) + len(logged) == len(came)
+        assert set(letters) | {each for each in came if glimpse_id(each) in logged} == came
 
 
 class TestBatches:
@@ -423,12 +530,16 @@ class TestTime:
         assert report.received == 2
         assert 1 < asyncio.get_running_loop().time() - start < 2.5
 
+    @pytest.mark.parametrize("source", ["queue", "outbox"])
     async def test_a_batch_that_hangs_is_given_up_and_comes_again(
-        self, services: Services, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, source: str
     ) -> None:
         monkeypatch.setattr("tailrace.telemetry.ingest._GRACE", 0.5)
         events = make_events(3)
-        await publish_all(services.queue, events)
+        if source == "queue":
+            await publish_all(services.queue, events)
+        else:
+            await _put_into_outbox(services, events)
         start = asyncio.get_running_loop().time()
 
         async with hold_writers(services):
@@ -436,6 +547,9 @@ class TestTime:
 
         assert report == IngestReport()
         assert asyncio.get_running_loop().time() - start < 5
+        # It is no fault of theirs.
+        claims = await rows(services, "SELECT claims FROM telemetry_outbox WHERE claims <> 0")
+        assert claims == []
         assert (await ingest(services)).inserted == 3
 
     async def test_a_slow_batch_is_held_from_others(
@@ -456,6 +570,30 @@ class TestTime:
             report = await ingestion
 
         assert (report.received, report.inserted, report.duplicates) == (3, 3, 0)
+
+    async def test_a_hold_ends_with_its_batch_though_the_client_hears_of_no_end(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        extending = asyncio.Event()
+
+        async def extend(ids: list[str]) -> None:
+            extending.set()
+            # As asyncio.wait_for does when what it waits for is done just then.
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        services.queue = MemoryQueue(hold=3)
+        monkeypatch.setattr(services.queue, "extend", extend)
+        await publish_all(services.queue, make_events(3))
+
+        async with hold_writers(services) as lock:
+            ingestion = asyncio.create_task(ingest(services))
+            await extending.wait()
+            await lock.release()
+            async with asyncio.timeout(60):
+                report = await ingestion
+
+        assert report.inserted == 3
 
 
 class TestSize:
