@@ -101,12 +101,7 @@ class Load:
         appends = WORKLOAD.answer_seconds * WORKLOAD.appends_a_second * WORKLOAD.append_seconds
         turn = WORKLOAD.start_seconds + relayed + appends
         work = self.turns * turn + self.api_requests * WORKLOAD.api_processor_seconds
-        return max(WORKLOAD.tasks, at_peak(work))
-
-
-def at_peak(seconds: float) -> int:
-    """Return the processors that so many seconds of one in a month take in the busiest hour."""
-    return math.ceil(seconds / MONTH * WORKLOAD.peak / WORKLOAD.utilisation)
+        return max(WORKLOAD.tasks, math.ceil(work / MONTH * WORKLOAD.peak / WORKLOAD.utilisation))
 
 
 def database_class(load: Load, smallest: str) -> str:

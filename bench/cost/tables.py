@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from bench.cost.bill import (
     HOURS,
     MONTH,
-    MOST_CHATS,
     PRICES,
     WORKLOAD,
     Bill,
@@ -120,17 +119,14 @@ def assumptions() -> str:
 
 
 def _crossing(one: tuple[Stack, Compute], other: tuple[Stack, Compute]) -> int:
-    """Return, in two digits, the chats up to which `one` costs less than `other`."""
-    low, high = 0, MOST_CHATS
-    while high - low > 1:
-        middle = (low + high) // 2
-        (stack, compute), (beside, by) = one, other
-        if Bill(stack, Load(middle), compute).total < Bill(beside, Load(middle), by).total:
-            low = middle
-        else:
-            high = middle
-    step = 10 ** (len(str(high)) - 2)
-    return round(high / step) * step
+    """Return, in two digits, the first load at which `one` no longer costs less than `other`."""
+    (stack, compute), (beside, by) = one, other
+    # There may be others: some prices rise in steps.
+    for chats in (digits * 10**zeros for zeros in range(6) for digits in range(10, 100)):
+        load = Load(chats)
+        if Bill(stack, load, compute).total >= Bill(beside, load, by).total:
+            return chats
+    raise ValueError("they do not cross")
 
 
 def _units(load: Load) -> float:

