@@ -169,12 +169,13 @@ async def test_redirects_lead_nowhere(services: Services, receiver: Receiver, st
 async def test_one_that_does_not_answer_is_not_waited_for_long(
     services: Services, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "_TIMEOUT", 0.2)
     now = await _fire(services)
     receiver.delay = asyncio.Event()
 
-    async with asyncio.timeout(10):
-        assert await deliver(services, now) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook, "_TIMEOUT", 0.2)
+        async with asyncio.timeout(60):
+            assert await deliver(services, now) == 0
 
     receiver.delay.set()
     receiver.delay = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 from localstack.embedded.valkey import Valkey
+from tailrace.auth import passwords
 from tailrace.settings import Settings
 from tests.integration.conftest import Database, site
 from tests.support.chat_client import ChatClient
@@ -279,9 +281,10 @@ async def test_an_unknown_email_takes_as_long_as_a_wrong_password(
     many = settings.model_copy(update={"sign_in_limit": 1000, "sign_in_address_limit": 1000})
 
     async def seconds(http: httpx.AsyncClient, email: str) -> float:
-        began = time.perf_counter()
+        # The server's own, whatever else the machine is busy with: it runs in this process.
+        began = time.process_time()
         await http.post("/api/auth/login", json={"email": email, "password": "wrong password"})
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     async with site(many, web_root) as http:
         await ChatClient(http).register()
@@ -293,20 +296,26 @@ async def test_an_unknown_email_takes_as_long_as_a_wrong_password(
     assert 0.5 < statistics.median(unknown) / statistics.median(known) < 2
 
 
-async def test_a_hash_does_not_hold_up_other_requests(http: httpx.AsyncClient) -> None:
+async def test_a_hash_does_not_hold_up_other_requests(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A password takes a core for some 50 ms; the event loop must go on meanwhile."""
+    begun, answered = asyncio.Event(), threading.Event()
+    loop, compute = asyncio.get_running_loop(), passwords._hasher.hash
 
-    async def register(number: int) -> None:
-        body = {"email": f"user{number}@example.org", "password": ADA["password"]}
-        await http.post("/api/auth/register", json=body)
+    class Hasher:
+        def hash(self, password: str) -> str:
+            loop.call_soon_threadsafe(begun.set)
+            assert answered.wait(60)
+            return compute(password)
 
-    registrations = asyncio.gather(*(register(number) for number in range(8)))
-    answered = 0
-    while not registrations.done():
-        assert (await http.get("/healthz")).status_code == 200
-        answered += 1
-    await registrations
-    assert answered >= 8
+    monkeypatch.setattr(passwords, "_hasher", Hasher())
+    registering = asyncio.create_task(http.post("/api/auth/register", json=ADA))
+    await begun.wait()
+    assert (await http.get("/healthz")).status_code == 200
+    answered.set()
+
+    assert (await registering).status_code == 201
 
 
 def _browser(http: httpx.AsyncClient, name: str) -> httpx.AsyncClient:

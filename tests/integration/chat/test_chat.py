@@ -229,7 +229,7 @@ async def test_stop_closes_the_provider_and_keeps_the_partial(
         run_id = stream.response.headers["x-tailrace-run-id"]
         exchange = model_server.exchanges[0]
         response = await user.stop(conversation_id, run_id=run_id)
-        await asyncio.wait_for(exchange.client_closed.wait(), 5)
+        await asyncio.wait_for(exchange.client_closed.wait(), 60)
         await stream.rest()
 
     assert response.status_code == 202
@@ -330,13 +330,13 @@ async def test_a_stopped_answer_does_not_wait_for_its_title(
     model_server.script = script
     conversation_id = uuid4()
     async with user.chat("Hi", conversation_id=conversation_id) as stream:
-        await asyncio.wait_for(title_asked.wait(), 5)
+        await asyncio.wait_for(title_asked.wait(), 60)
         await user.stop(conversation_id)
         await stream.rest()
 
     assert stream.types[-2:] == ["abort", "[DONE]"]
     for exchange in model_server.exchanges:
-        await asyncio.wait_for(exchange.client_closed.wait(), 5)
+        await asyncio.wait_for(exchange.client_closed.wait(), 60)
 
 
 async def test_a_guest_chats_with_the_branch_it_holds(

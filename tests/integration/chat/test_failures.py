@@ -182,7 +182,7 @@ async def test_without_valkey_a_run_can_still_be_stopped(
             await stream.until("text-delta")
             private_valkey.stop()
             assert (await user.stop(conversation_id)).status_code == 202
-            await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+            await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 60)
             await stream.rest()
         message = (await user.conversation(conversation_id))["messages"][-1]
     assert (message["status"], message["parts"][0]["text"]) == ("cancelled", "Partial")

@@ -192,7 +192,7 @@ async def test_what_was_told_of_tokens_counts_though_nothing_was_said(
     conversation_id = uuid4()
     asked = {"conversation_id": conversation_id, "model": "anthropic/claude-opus-4-8"}
     async with user.chat("Is it?", **asked) as stream:
-        await asyncio.wait_for(thinking.wait(), 5)
+        await asyncio.wait_for(thinking.wait(), 60)
         await user.stop(conversation_id)
         await stream.rest()
 

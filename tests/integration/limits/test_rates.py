@@ -141,7 +141,7 @@ async def test_without_valkey_users_pass_and_guests_do_not_and_nobody_waits(
         async with _browser(http) as guest:
             began = time.monotonic()
             assert (await _send(guest, guest=True)).status_code == 503
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < settings.redis_timeout
             assert (await guest.http.get("/api/auth/me")).json()["guest_remaining"] is None
 
 

@@ -140,7 +140,7 @@ async def test_a_long_report_is_not_waited_for(services: Services) -> None:
     async with await psycopg.AsyncConnection.connect(url) as report:
         await report.execute("SELECT count(*) FROM inference_log_default")
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await create_partitions(services.pool, 5, _DAY) == []
 
     assert len(await create_partitions(services.pool, 5, _DAY)) == 6

@@ -89,7 +89,7 @@ async def test_a_long_report_keeps_nobody_waiting(services: Services) -> None:
         dropping = asyncio.create_task(apply_retention(services, NOW))
         await publish_all(services.queue, [make_event(started_at=NOW)])
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await ingest(services)).inserted == 1
             assert (await dropping).dropped == []
 

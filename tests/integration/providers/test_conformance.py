@@ -321,7 +321,7 @@ async def test_leaving_before_the_first_byte_closes_the_connection(
 
     model_server.script = script
     waiting = asyncio.ensure_future(anext(make(kind).stream(_request(kind))))
-    await asyncio.wait_for(arrived.wait(), 5)
+    await asyncio.wait_for(arrived.wait(), 60)
 
     await _cancel_while_waiting(waiting)
 
@@ -425,7 +425,7 @@ async def test_a_server_that_does_not_take_the_connection_is_a_timeout(kind: str
         with socket.create_connection(address):
             adapter = make(kind, root=f"http://127.0.0.1:{address[1]}", connect_timeout=0.2)
 
-            answer = await asyncio.wait_for(_answer(adapter, _request(kind)), 5)
+            answer = await asyncio.wait_for(_answer(adapter, _request(kind)), 60)
 
     assert answer.error is not None
     assert answer.error.type == "timeout"
@@ -489,12 +489,12 @@ async def _cancel_while_waiting(waiting: Any) -> None:
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
 
 async def _left(server: ModelServer) -> None:
     (exchange,) = server.exchanges
-    await asyncio.wait_for(exchange.client_closed.wait(), 5)
+    await asyncio.wait_for(exchange.client_closed.wait(), 60)
 
 
 def _at(body: Any, pointer: str) -> Any:

@@ -131,13 +131,13 @@ async def test_a_wait_past_the_patience_goes_to_the_fallback_at_once(
 ) -> None:
     model_server.script = _refusals(429, 429, 429, then=answer("late"), retry_after="60")
     second_server.script = answer("Second")
-    caller = make(first_chunk_patience=30.0)
+    caller = make(first_chunk_patience=59.0)
     route = await caller.route()
     began = time.monotonic()
 
     assert await caller.text(route) == "Second"
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert len(model_server.exchanges) == 1
     assert route.choice.id == "second/m"
     assert route.fallback_from == "first/m"
@@ -204,7 +204,7 @@ async def test_a_silent_provider_is_given_up_and_its_connection_closed(
 
     assert await caller.text(route) == "Second"
 
-    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 60)
     assert [attempt.error_type for attempt in route.failed] == ["timeout"]
 
 
@@ -232,18 +232,18 @@ async def test_closing_the_stream_closes_the_connection(make, model_server) -> N
 
     await stream.aclose()
 
-    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 60)
 
 
 class TestCooling:
     """A provider that keeps failing is passed over, by every process."""
 
     async def test_is_passed_over_everywhere_until_it_has_cooled(
-        self, make, model_server, second_server
+        self, make, model_server, second_server, services
     ) -> None:
         model_server.script = _refusals(*[503] * 4, then=answer("First"))
         second_server.script = answer("Second")
-        caller = make(model_attempts=2, provider_failures=4, provider_cooling=1.0)
+        caller = make(model_attempts=2, provider_failures=4, provider_cooling=600.0)
         for _ in range(2):
             assert await caller.text(await caller.route()) == "Second"
         assert len(model_server.exchanges) == 4
@@ -255,7 +255,10 @@ class TestCooling:
         assert route.fallback_from == "first/m"
         assert route.attempts == 1
         assert [attempt.error_type for attempt in route.failed] == ["cooling"]
-        await asyncio.sleep(1.0)  # What is tested is time.
+        # The time passes.
+        (cooling,) = await services.redis.keys("tailrace:provider:*:cooling")
+        assert 590 < await services.redis.ttl(cooling) <= 600
+        await services.redis.delete(cooling)
         assert await caller.text(await caller.route(), caller.another_process()) == "First"
 
     async def test_is_asked_all_the_same_where_there_is_no_other(self, make, model_server) -> None:

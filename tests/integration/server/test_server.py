@@ -25,11 +25,11 @@ class Server:
 
     async def said(self) -> str:
         assert self.process.stdout is not None
-        return (await asyncio.wait_for(self.process.stdout.readline(), 60)).decode()
+        return (await asyncio.wait_for(self.process.stdout.readline(), 240)).decode()
 
     async def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), 120)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_it_serves_ingests_and_stops_when_told(
             async with ChatClient(http).chat("one two", guest=True) as stream:
                 await stream.rest()
             assert stream.text == "one two"
-            for _ in range(300):
+            for _ in range(1200):
                 if await database.value("SELECT count(*) FROM inference_log"):
                     break
                 await asyncio.sleep(0.1)
@@ -116,7 +116,7 @@ async def test_a_start_that_cannot_be_is_one_line(
 ) -> None:
     usual = ("--page", str(web_root), "--host", "127.0.0.1", "--port", "0")
     async with started({**variables, **overrides}, *usual, *arguments) as server:
-        _, errors = await asyncio.wait_for(server.process.communicate(), 60)
+        _, errors = await asyncio.wait_for(server.process.communicate(), 240)
         assert server.process.returncode == 2
     [line] = errors.decode().splitlines()
     assert line.startswith("tailrace: ")

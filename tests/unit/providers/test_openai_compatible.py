@@ -301,7 +301,7 @@ async def test_a_cancelled_wait_closes_the_connection(provider, model_server, be
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 60)
 
 
 async def test_connecting_is_bounded() -> None:
@@ -353,7 +353,7 @@ async def test_closing_the_stream_closes_the_connection(provider, model_server) 
 
     await stream.aclose()
 
-    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 5)
+    await asyncio.wait_for(model_server.exchanges[0].client_closed.wait(), 60)
 
 
 async def test_models_are_asked_of_the_server(provider, model_server) -> None:

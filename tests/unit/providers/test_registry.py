@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -141,10 +140,11 @@ async def test_a_list_that_does_not_come_holds_up_neither_page_nor_chats(
         False,
         "The model provider took too long to answer.",
     )
-    began = time.monotonic()
-    await providers.choose("p/m")
+    monkeypatch.setattr(registry, "_PATIENCE", 600)
+    async with asyncio.timeout(60):
+        await providers.choose("p/m")
 
-    assert time.monotonic() - began < 0.1, "nobody waits again so soon"
+    # Nobody asks, and waits, again so soon.
     assert len(model_server.exchanges) == 1
 
 
@@ -152,14 +152,14 @@ async def test_nobody_waits_for_the_list_of_a_fallback(
     make, model_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "_PATIENCE", 0.1)
+    monkeypatch.setattr(registry, "_LIST_TIMEOUT", 600)
     model_server.script = _silent
     providers = make(fallbacks={"scripted/echo": ("p/a", "p/b", "scripted/story", "scripted/no")})
     asked = await providers.choose("scripted/echo")
 
-    began = time.monotonic()
-    candidates = await providers.candidates(asked)
+    async with asyncio.timeout(60):
+        candidates = await providers.candidates(asked)
 
-    assert time.monotonic() - began < 0.3
     # What cannot be told is for the call to find out.
     assert [choice.id for choice in candidates] == [
         "scripted/echo",
