@@ -34,7 +34,7 @@ build-ChatFunction: $(lambda-lists)/providers.txt $(lambda-lists)/attachments.tx
 
 # Its catalogue asks providers, and tells prices.
 build-ApiFunction: $(lambda-lists)/api.txt $(lambda-lists)/attachments.txt \
-		$(lambda-lists)/pricing.txt $(lambda-lists)/providers.txt
+		$(lambda-lists)/powertools.txt $(lambda-lists)/pricing.txt $(lambda-lists)/providers.txt
 	$(call lambda-function,api)
 
 build-IngestFunction: $(lambda-lists)/pricing.txt $(lambda-lists)/powertools.txt \
@@ -45,7 +45,7 @@ build-MaintainFunction: $(lambda-lists)/archive.txt $(lambda-lists)/mail.txt \
 		$(lambda-lists)/powertools.txt
 	$(call lambda-function,maintain)
 
-build-MigrateFunction:
+build-MigrateFunction: $(lambda-lists)/powertools.txt
 	$(call lambda-function,migrate)
 
 # Functions are built side by side: a list is moved into place whole.

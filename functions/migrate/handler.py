@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-
 import asyncio
 import json
 import logging
+import time
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -57,6 +58,28 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 def _migrate(context: Any) -> list[str]:
     # Loaded here, not at import: a bad setting must reach CloudFormation as an answer.
     settings = Settings.load()
+    if settings.cloudwatch_namespace is None:
+        return _apply(settings, context)
+    from aws_lambda_powertools.metrics import Metrics
+
+    metrics = Metrics(service="migrate", namespace=settings.cloudwatch_namespace)
+
+    def measured(settings: Settings, context: Any) -> list[str]:
+        began_at = time.monotonic()
+        applied = None
+        try:
+            applied = _apply(settings, context)
+            return applied
+        finally:
+            metrics.add_metric("Errors", "Count", int(applied is None))
+            metrics.add_metric("Duration", "Seconds", time.monotonic() - began_at)
+            if applied is not None:
+                metrics.add_metric("Applied", "Count", len(applied))
+
+    return metrics.log_metrics(measured, capture_cold_start_metric=True)(settings, context)
+
+
+def _apply(settings: Settings, context: Any) -> list[str]:
     remaining = context.get_remaining_time_in_millis() / 1000
     applied = run(_within(remaining - _MARGIN, settings.database_url.get_secret_value()))
     _log.info("migrated", extra={"applied": applied})

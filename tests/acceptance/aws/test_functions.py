@@ -5,6 +5,7 @@ What differs from Lambda is said in `function`: platform, interpreter and folder
 
 import asyncio
 import json
+import secrets
 import time
 from uuid import UUID
 
@@ -284,6 +285,39 @@ async def test_the_api_function_answers_buffered(deploy):
         assert missing.status_code == 404
         assert missing.headers["content-type"] == "application/problem+json"
         assert (await api.http.post("/api/auth/logout")).status_code == 204
+
+
+async def test_a_request_of_the_api_is_a_line_of_metrics(deploy):
+    variables = {
+        "TAILRACE_CLOUDWATCH_NAMESPACE": "Tailrace",
+        "TAILRACE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "TAILRACE_DATABASE_TIMEOUT": "0.5",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
+    }
+    token = secrets.token_urlsafe(32)
+    async with deploy("ApiFunction", **variables) as api:
+        for path in ("/healthz", "/api/nothing", f"/api/shared/{token}"):
+            await api.http.get(path)
+        # Metrics are written before the answer is given.
+        logged = api.process.logged()
+    metrics = [line for line in logged if "_aws" in line]
+    started = [line for line in metrics if "ColdStart" in line]
+    assert [(line["service"], line["function_name"]) for line in started] == [("api", "tailrace")]
+    requests = [line for line in metrics if "Requests" in line]
+    assert [
+        (line["service"], line["route"], line["status"], line["Errors"], line["Refused"])
+        for line in requests
+    ] == [
+        ("api", "/healthz", 200, [0.0], [0.0]),
+        ("api", None, 404, [0.0], [1.0]),
+        ("api", "/api/shared/{token}", 503, [1.0], [0.0]),
+    ]
+    assert all(0 < line["Duration"][0] < 30 for line in requests)
+    for line in requests:
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Dimensions"] == [["service"]]
+    assert token not in json.dumps(logged)
 
 
 async def test_ingest_lands_what_the_chat_published(deploy, database):

@@ -110,3 +110,30 @@ async def test_a_plain_invocation_fails_as_itself(deploy):
     async with deploy("MigrateFunction", **NOWHERE) as migrate:
         with pytest.raises(FunctionError, match="OperationalError"):
             await migrate.api.invoke({}).result()
+
+
+async def test_a_migration_is_a_line_of_metrics(deploy):
+    variables = {"TAILRACE_CLOUDWATCH_NAMESPACE": "Tailrace", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with deploy("MigrateFunction", **variables) as migrate:
+        applied = [len((await migrate.api.invoke({}).result())["applied"]) for _ in range(2)]
+        metrics = [line for line in migrate.process.logged() if "_aws" in line]
+    assert [line["service"] for line in metrics if "ColdStart" in line] == ["migrate"]
+    migrations = [line for line in metrics if "Applied" in line]
+    assert [line["Applied"] for line in migrations] == [[float(number)] for number in applied]
+    assert [line["Errors"] for line in migrations] == [[0.0], [0.0]]
+    assert migrations[0]["Duration"][0] > 0
+
+
+async def test_a_migration_that_fails_is_counted(deploy):
+    variables = {"TAILRACE_CLOUDWATCH_NAMESPACE": "Tailrace", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with (
+        cloudformation() as (url, answers),
+        deploy("MigrateFunction", **NOWHERE, **variables) as migrate,
+    ):
+        event = {**recorded("cloudformation_create"), "ResponseURL": url}
+        await migrate.api.invoke(event).result()
+        _, answer = await asyncio.wait_for(answers.get(), 5)
+        assert answer["Status"] == "FAILED"
+        [metrics] = [line for line in migrate.process.logged() if "Errors" in line]
+    assert (metrics["service"], metrics["Errors"]) == ("migrate", [1.0])
+    assert "Applied" not in metrics

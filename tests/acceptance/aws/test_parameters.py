@@ -1,5 +1,6 @@
 """Whatever is chosen, the stack hangs together: nothing waits for itself or for what is missing."""
 
+import json
 from graphlib import TopologicalSorter
 from itertools import product
 from typing import Any
@@ -115,8 +116,11 @@ def test_every_alarm_tells_somebody_in_both_directions(templates):
 def test_alarms_and_dashboard_name_metrics_that_are_written(templates):
     from tailrace.queue.status import GAUGES
     from tailrace.telemetry import cloudwatch
+    from tailrace.telemetry.ingest import IngestReport
 
     written = {gauge.name for gauge in GAUGES} | cloudwatch._CALL.keys()
+    reported = {cloudwatch._name(field) for field in IngestReport.__struct_fields__}
+    requests = {"Requests", "Errors", "Refused", "Duration", "ColdStart"}
     ours = [
         alarm
         for alarm in templates[0].of_type("AWS::CloudWatch::Alarm").values()
@@ -124,6 +128,15 @@ def test_alarms_and_dashboard_name_metrics_that_are_written(templates):
     ]
     assert len(ours) >= 4
     assert {alarm["MetricName"] for alarm in ours} <= written
+    [dashboard] = templates[0].of_type("AWS::CloudWatch::Dashboard").values()
+    charted = {
+        name
+        for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+        for namespace, name, *_ in widget["properties"]["metrics"]
+        if not namespace.startswith("AWS/")
+    }
+    assert charted <= written | reported | requests
+    assert requests <= charted
 
 
 def waits(template: Template) -> dict[str, set[str]]:

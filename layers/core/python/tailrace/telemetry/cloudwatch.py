@@ -1,8 +1,8 @@
 """Metrics for CloudWatch in the embedded metric format: lines of a function's log.
 
-The scheduled functions write theirs with Powertools. The chat function does not: importing its
-metrics takes 15 to 60 ms of a cold start that a person waits for, and one line for each call is all
-that it writes.
+Functions write theirs with Powertools: the scheduled ones here, the api function's requests by
+`tailrace.http.request_metrics`. The chat function does not: importing its metrics takes 15 to 60 ms
+of a cold start that a person waits for, and one line for each call is all that it writes.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
