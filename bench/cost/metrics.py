@@ -43,8 +43,8 @@ def gauges() -> int:
 
 
 def _of_a_request() -> int:
-    async def nothing(*_: Any) -> None:
-        pass
+    async def nothing(*_: Any) -> Any:
+        return {}
 
     metrics = EphemeralMetrics(namespace="Tailrace", service="api")
     scope = {"type": "http", "method": "GET", "path": "/"}
