@@ -235,6 +235,8 @@ export function ChatView({ session }: { session: Session }) {
           onStop={() => void session.stop()}
           busy={busy}
           stopping={state.stopping}
+          waiting={state.waiting}
+          onHoldBack={() => session.holdBack()}
           attachments={state.attachments}
           onAttach={attach}
           onDetach={(id) => session.detach(id)}

@@ -1,5 +1,5 @@
 /** Writing and sending a message by keyboard. */
-import { fireEvent, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
@@ -15,15 +15,22 @@ const NOTES: Attachment = {
   url: "data:text/plain;base64,bm90ZXM=",
 };
 
-type Given = { text?: string; busy?: boolean; stopping?: boolean; attachments?: Attachment[] };
+type Given = {
+  text?: string;
+  busy?: boolean;
+  stopping?: boolean;
+  waiting?: boolean;
+  attachments?: Attachment[];
+};
 
 function Page({
   text = "",
   busy = false,
   stopping = false,
+  waiting = false,
   attachments = [],
   ...hooks
-}: Given & Pick<ComposerProps, "onSend" | "onStop" | "onAttach" | "onDetach">) {
+}: Given & Pick<ComposerProps, "onSend" | "onStop" | "onAttach" | "onDetach" | "onHoldBack">) {
   const [draft, setDraft] = useState(text);
   return (
     <TooltipProvider>
@@ -35,6 +42,7 @@ function Page({
         accept="text/*"
         busy={busy}
         stopping={stopping}
+        waiting={waiting}
         disabled={false}
       />
     </TooltipProvider>
@@ -46,12 +54,14 @@ function setUp(given: Given = {}) {
   const onStop = vi.fn();
   const onAttach = vi.fn();
   const onDetach = vi.fn();
-  render(<Page {...given} {...{ onSend, onStop, onAttach, onDetach }} />);
+  const onHoldBack = vi.fn();
+  render(<Page {...given} {...{ onSend, onStop, onAttach, onDetach, onHoldBack }} />);
   return {
     onSend,
     onStop,
     onAttach,
     onDetach,
+    onHoldBack,
     box: screen.getByRole("textbox", { name: "Message" }),
   };
 }
@@ -134,10 +144,23 @@ describe("attaching", () => {
     expect(onSend).toHaveBeenCalledExactlyOnceWith("");
   });
 
-  it("waits for a file that is being read", async () => {
-    const { onSend, box } = setUp({ text: "what?", attachments: [{ ...NOTES, url: null }] });
+  it("lets a message be sent off while its file is on its way, but not without the file", async () => {
+    const on_its_way = { ...NOTES, url: null };
+    const { onSend, box } = setUp({ text: "what?", attachments: [on_its_way] });
     await userEvent.type(box, "{Enter}");
-    expect(onSend).not.toHaveBeenCalled();
+    expect(onSend).toHaveBeenCalledExactlyOnceWith("what?");
+    cleanup();
+    const failed = setUp({ text: "what?", attachments: [{ ...on_its_way, error: "Too large." }] });
+    await userEvent.type(failed.box, "{Enter}");
+    expect(failed.onSend).not.toHaveBeenCalled();
+  });
+
+  it("holds back what waits for its files", async () => {
+    const { onHoldBack, box } = setUp({ text: "what?", waiting: true });
+    expect(screen.getByText("Goes off with its files")).toBeDefined();
+    await userEvent.click(screen.getByRole("button", { name: "Hold the message back" }));
+    expect(onHoldBack).toHaveBeenCalledOnce();
+    expect(document.activeElement).toBe(box);
   });
 
   it("takes a file out again", async () => {

@@ -1,5 +1,5 @@
 /** Where a message is written. Enter sends, Shift+Enter breaks the line. */
-import { ArrowUpIcon, PaperclipIcon, SquareIcon } from "lucide-react";
+import { ArrowUpIcon, LoaderCircleIcon, PaperclipIcon, SquareIcon } from "lucide-react";
 import {
   type ClipboardEvent,
   type KeyboardEvent,
@@ -37,6 +37,9 @@ export interface ComposerProps {
   accept: string | null;
   busy: boolean;
   stopping: boolean;
+  /** What is written goes off once the files have arrived. */
+  waiting: boolean;
+  onHoldBack: () => void;
   /** Nothing can be sent; why is said elsewhere. */
   disabled: boolean;
   /** Stands left of the send button. */
@@ -56,6 +59,8 @@ export function Composer({
   accept,
   busy,
   stopping,
+  waiting,
+  onHoldBack,
   disabled,
   children,
   ref,
@@ -64,9 +69,9 @@ export function Composer({
   const input = useRef<HTMLInputElement>(null);
   const count = countChars(draft);
   const is_too_long = count > MAX_CHARS;
-  const is_reading = attachments.some(({ url }) => url === null);
+  const has_failed = attachments.some(({ error }) => error !== undefined);
   const is_empty = draft.trim() === "" && attachments.length === 0;
-  const can_send = !busy && !disabled && !is_too_long && !is_reading && !is_empty;
+  const can_send = !busy && !disabled && !is_too_long && !has_failed && !is_empty;
 
   useLayoutEffect(() => {
     const textarea = box.current?.querySelector("textarea");
@@ -151,6 +156,9 @@ export function Composer({
           </Tooltip>
           {children}
         </div>
+        <span role="status" className="text-xs text-muted-foreground max-sm:sr-only">
+          {waiting && "Goes off with its files"}
+        </span>
         <span
           id="composer-count"
           className={cn(
@@ -174,6 +182,21 @@ export function Composer({
                 className={cn("size-3! fill-current", stopping && "animate-pulse")}
                 aria-hidden="true"
               />
+            </Button>
+          </Tooltip>
+        ) : waiting ? (
+          <Tooltip content="Hold it back">
+            <Button
+              size="icon-sm"
+              variant="secondary"
+              className="rounded-full"
+              aria-label="Hold the message back"
+              onClick={() => {
+                onHoldBack();
+                focus();
+              }}
+            >
+              <LoaderCircleIcon className="animate-spin" />
             </Button>
           </Tooltip>
         ) : (

@@ -173,6 +173,44 @@ describe("attaching", () => {
     expect(session.state.get().attachments[0]?.error).toBeUndefined();
   });
 
+  /** A message that was sent off while its file is on its way. */
+  const waiting = (...answers: Response[]) => {
+    const { session } = open({ isGuest: () => false });
+    const sent = serve(...answers);
+    const attached = session.attach([picture()], model);
+    session.setDraft("What is it?");
+    void session.send("What is it?");
+    expect(session.state.get()).toMatchObject({ waiting: true, draft: "What is it?" });
+    return { session, sent, attached };
+  };
+
+  it("sends a message by itself once its files have arrived", async () => {
+    const { session, sent } = waiting(known(), whole("a picture"));
+    await vi.waitFor(() => expect(seen(session)).toHaveLength(2));
+    expect(sent[1]?.body.message).toMatchObject({
+      parts: [
+        { ...part, url },
+        { type: "text", text: "What is it?" },
+      ],
+    });
+    expect(session.state.get()).toMatchObject({ waiting: false, draft: "", attachments: [] });
+  });
+
+  it("sends nothing by itself that lacks a file, is held back or is being written on", async () => {
+    const refused = waiting(problemResponse(503, "The store of files cannot be reached."));
+    await refused.attached;
+    const [held, changed, lacking] = [waiting(known()), waiting(known()), waiting(known())];
+    held.session.holdBack();
+    changed.session.setDraft("What is it? And");
+    lacking.session.detach(lacking.session.state.get().attachments[0]?.id ?? "");
+    for (const { session, attached } of [refused, held, changed, lacking]) {
+      await attached;
+      expect(session.chat.messages).toEqual([]);
+      expect(session.state.get().waiting).toBe(false);
+      expect(session.state.get().draft).toMatch(/^What is it\?/);
+    }
+  });
+
   it("forgets a file that was taken out on its way", async () => {
     const { session } = open({ isGuest: () => false });
     const sent = serve(known());

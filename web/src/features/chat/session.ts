@@ -68,6 +68,8 @@ export interface SessionState {
   connection: Connection;
   /** A stop was asked for, and the answer has not ended yet. */
   stopping: boolean;
+  /** What is written goes off by itself once its files have arrived. */
+  waiting: boolean;
   failure: Failure | null;
   /** What a guest should know of what the browser cannot keep or send; null once it is read. */
   notice: string | null;
@@ -131,6 +133,7 @@ export class Session {
       model,
       connection: "live",
       stopping: false,
+      waiting: false,
       failure: null,
       notice: null,
       started: false,
@@ -165,8 +168,14 @@ export class Session {
     return this.state.get().settings?.parameters.reasoning_effort ?? null;
   }
 
+  /** Whoever writes on has not said all yet: nothing goes off by itself any more. */
   setDraft(draft: string): void {
-    this.update({ draft });
+    this.update({ draft, waiting: false });
+  }
+
+  /** Keeps what waits for its files from going off. */
+  holdBack(): void {
+    this.update({ waiting: false });
   }
 
   setModel(model: string): void {
@@ -235,13 +244,26 @@ export class Session {
     this.update({
       attachments: attachments.map((other) => (other.id === id ? { ...other, ...change } : other)),
     });
+    this.sendWaiting();
+  }
+
+  /** Sends what waits for its files, once all are there; not without one that failed. */
+  private sendWaiting(): void {
+    const { waiting, draft, attachments } = this.state.get();
+    if (!waiting) return;
+    if (attachments.some(({ error }) => error !== undefined)) this.update({ waiting: false });
+    else if (attachments.every(hasArrived)) void this.send(draft.trim());
   }
 
   detach(id: string): void {
     this.uploading.get(id)?.abort.abort();
     this.uploading.delete(id);
     const { attachments } = this.state.get();
-    this.update({ attachments: attachments.filter((attachment) => attachment.id !== id) });
+    // What was to go with a file is not sent without it unasked.
+    this.update({
+      attachments: attachments.filter((attachment) => attachment.id !== id),
+      waiting: false,
+    });
   }
 
   /** What is written and not sent, to go on with in another session. */
@@ -253,13 +275,19 @@ export class Session {
 
   setUnsentDraft({ text, attachments }: Draft): void {
     // One still being read would be read into the session that it came from.
-    this.update({ draft: text, attachments: attachments.filter(({ url }) => url !== null) });
+    this.update({ draft: text, attachments: attachments.filter(hasArrived) });
   }
 
-  /** Sends a message, with what is attached, and follows its answer to the end. */
+  /**
+   * Sends a message, with what is attached, and follows its answer to the end. While a file is on
+   * its way the message waits for it, as what is written.
+   */
   async send(text: string): Promise<void> {
     if (this.busy) return;
     const { attachments } = this.state.get();
+    const waiting = !attachments.every(hasArrived);
+    this.update({ waiting });
+    if (waiting) return;
     // The same again after a failure is the same message: the server stores it once.
     const id = isSameDraft(this.unsent, { text, attachments }) ? this.unsent.id : newId();
     this.unsent = null;
@@ -590,6 +618,10 @@ export class Session {
   private update(change: Partial<SessionState>): void {
     this.state.set({ ...this.state.get(), ...change });
   }
+}
+
+function hasArrived({ url }: Attachment): boolean {
+  return url !== null;
 }
 
 /** A draft that was taken back, unchanged since. */
