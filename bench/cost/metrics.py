@@ -46,7 +46,7 @@ def _of_a_request() -> int:
     async def nothing(*_: Any) -> Any:
         return {}
 
-    metrics = EphemeralMetrics(namespace="Tailrace", service="api")
+    metrics: Any = EphemeralMetrics(namespace="Tailrace", service="api")
     scope = {"type": "http", "method": "GET", "path": "/"}
     asyncio.run(RequestMetrics(nothing, metrics)(scope, nothing, nothing))
     return _in(metrics.serialize_metric_set())
