@@ -205,3 +205,31 @@ export function withoutFileData(messages: ChatMessage[]): ChatMessage[] {
       : message,
   );
 }
+
+/**
+ * A history that the page has already is left alone, with the ids that its messages were sent by
+ * and what its answers' streams told.
+ */
+export function isSame(fetched: ChatMessage[], shown: ChatMessage[]): boolean {
+  return (
+    fetched.length === shown.length &&
+    fetched.at(-1)?.id === shown.at(-1)?.id &&
+    fetched.every((message, index) => isAlike(message, shown[index]))
+  );
+}
+
+function isAlike(a: ChatMessage, b: ChatMessage | undefined): boolean {
+  if (b === undefined || statusOf(a) !== statusOf(b)) return false;
+  const [of_a, of_b] = [siblingsOf(a), siblingsOf(b)];
+  return (
+    of_a.length === of_b.length &&
+    (of_a.length === 1 || of_a.join() === of_b.join()) &&
+    a.metadata?.feedback?.rating === b.metadata?.feedback?.rating &&
+    a.metadata?.feedback?.note === b.metadata?.feedback?.note
+  );
+}
+
+/** A message whose status is not told is whole. */
+export function statusOf({ metadata }: ChatMessage): MessageStatus {
+  return metadata?.status ?? "complete";
+}

@@ -19,7 +19,8 @@ import { sentence } from "@/lib/problem";
 import type { Connection } from "@/lib/sse";
 import { createStore, type Store } from "@/lib/store";
 import { chatApi, type Head, type Settings, type SettingsChange } from "./api";
-import { type Attachment, prepare, readAttachment, sortFiles, toPart } from "./attachments";
+import { type Attachment, toPart } from "./attachments";
+import { ComposerFiles } from "./composer-files";
 import { type Failure, failure, failureOf } from "./failure";
 import {
   type Kept,
@@ -31,10 +32,12 @@ import {
   type ChatMessage,
   filesOf,
   fromConversation,
+  isSame,
   lastModelAskedFor,
   type MessageMetadata,
   siblingsOf,
   splitUnfinished,
+  statusOf,
   textOf,
   withMetadata,
   withSendableFiles,
@@ -42,7 +45,6 @@ import {
 } from "./messages";
 import type { ReasoningEffort } from "./reasoning-effort";
 import { ChatTransport } from "./transport";
-import { upload } from "./uploads";
 
 /** What is written and not sent. */
 export interface Draft {
@@ -117,8 +119,7 @@ export class Session {
   private unsent_edit: { edit: Edit; id: string } | null = null;
   /** What stands already in the place of the answer that begins next. */
   private others: string[] = [];
-  /** Files that are not with the server yet, by the id of their attachment. */
-  private readonly uploading = new Map<string, { file: File; abort: AbortController }>();
+  private readonly files: ComposerFiles;
   private kept: Kept = "all";
   private has_unsent_files = false;
 
@@ -137,6 +138,16 @@ export class Session {
       failure: null,
       notice: null,
       started: false,
+    });
+    this.files = new ComposerFiles({
+      attachments: () => this.state.get().attachments,
+      onChange: (attachments) => {
+        this.update({ attachments });
+        this.sendWaiting();
+      },
+      // What was to go with a file is not sent without it unasked.
+      onRemove: () => this.holdBack(),
+      onRefused: (refusals) => this.refuse(refusals),
     });
     const usable = () => hooks.usableModel(this.state.get().model);
     this.chat = new Chat<ChatMessage>({
@@ -191,60 +202,17 @@ export class Session {
   }
 
   /** Puts files beside the text; those that the model would not take are told of instead. */
-  async attach(files: File[], model: Model): Promise<void> {
-    const { attachments } = this.state.get();
-    const uploads = !this.hooks.isGuest();
-    const { taken, refusals } = sortFiles(files, attachments.length, model, uploads);
-    this.update({ attachments: [...attachments, ...taken.map(({ attachment }) => attachment)] });
-    this.refuse(refusals);
-    if (uploads) {
-      await Promise.all(taken.map(({ attachment, file }) => this.upload(attachment, file)));
-      return;
-    }
-    const unreadable: string[] = [];
-    for (const { attachment, file } of taken) {
-      try {
-        this.changeAttachment(attachment.id, await readAttachment(file, attachment));
-      } catch (error) {
-        this.detach(attachment.id);
-        unreadable.push(sentence(error));
-      }
-    }
-    if (unreadable.length > 0) this.refuse([...refusals, ...unreadable]);
+  attach(files: File[], model: Model): Promise<void> {
+    return this.files.add(files, model, !this.hooks.isGuest());
   }
 
   /** Sends a file again that was not taken. */
   attachAgain(id: string): void {
-    const attachment = this.state.get().attachments.find((other) => other.id === id);
-    const file = this.uploading.get(id)?.file;
-    if (attachment !== undefined && file !== undefined) void this.upload(attachment, file);
+    this.files.sendAgain(id);
   }
 
-  /** Sends a file to the server; what is wrong with it stands at the file. */
-  private async upload(attachment: Attachment, file: File): Promise<void> {
-    const { id } = attachment;
-    const abort = new AbortController();
-    this.uploading.set(id, { file, abort });
-    this.changeAttachment(id, { progress: 0, error: undefined });
-    try {
-      const prepared = await prepare(file, attachment);
-      const stored = await upload(prepared, {
-        signal: abort.signal,
-        onProgress: (progress) => this.changeAttachment(id, { progress }),
-      });
-      this.uploading.delete(id);
-      this.changeAttachment(id, { ...stored, progress: undefined, error: undefined });
-    } catch (error) {
-      this.changeAttachment(id, { progress: undefined, error: sentence(error) });
-    }
-  }
-
-  private changeAttachment(id: string, change: Partial<Attachment>): void {
-    const { attachments } = this.state.get();
-    this.update({
-      attachments: attachments.map((other) => (other.id === id ? { ...other, ...change } : other)),
-    });
-    this.sendWaiting();
+  detach(id: string): void {
+    this.files.remove(id);
   }
 
   /** Sends what waits for its files, once all are there; not without one that failed. */
@@ -253,17 +221,6 @@ export class Session {
     if (!waiting) return;
     if (attachments.some(({ error }) => error !== undefined)) this.update({ waiting: false });
     else if (attachments.every(hasArrived)) void this.send(draft.trim());
-  }
-
-  detach(id: string): void {
-    this.uploading.get(id)?.abort.abort();
-    this.uploading.delete(id);
-    const { attachments } = this.state.get();
-    // What was to go with a file is not sent without it unasked.
-    this.update({
-      attachments: attachments.filter((attachment) => attachment.id !== id),
-      waiting: false,
-    });
   }
 
   /** What is written and not sent, to go on with in another session. */
@@ -632,34 +589,6 @@ function isSameDraft<T extends Draft>(unsent: T | null, draft: Draft): unsent is
     unsent.attachments.length === draft.attachments.length &&
     unsent.attachments.every(({ id }, index) => id === draft.attachments[index]?.id)
   );
-}
-
-/**
- * A history that the page has already is left alone, with the ids that its messages were sent by
- * and what its answers' streams told.
- */
-function isSame(fetched: ChatMessage[], shown: ChatMessage[]): boolean {
-  return (
-    fetched.length === shown.length &&
-    fetched.at(-1)?.id === shown.at(-1)?.id &&
-    fetched.every((message, index) => isAlike(message, shown[index]))
-  );
-}
-
-function isAlike(a: ChatMessage, b: ChatMessage | undefined): boolean {
-  if (b === undefined || statusOf(a) !== statusOf(b)) return false;
-  const [of_a, of_b] = [siblingsOf(a), siblingsOf(b)];
-  return (
-    of_a.length === of_b.length &&
-    (of_a.length === 1 || of_a.join() === of_b.join()) &&
-    a.metadata?.feedback?.rating === b.metadata?.feedback?.rating &&
-    a.metadata?.feedback?.note === b.metadata?.feedback?.note
-  );
-}
-
-/** A message whose status is not told is whole. */
-function statusOf({ metadata }: ChatMessage): MessageStatus {
-  return metadata?.status ?? "complete";
 }
 
 function settingsOf({ system_prompt, parameters }: Conversation): Settings {
