@@ -62,6 +62,8 @@ class Quota(NamedTuple):
         Tokens or USD, ``None`` when there is no end.
     is_own
         An admin gave it to this user, in place of the settings.
+    unpriced_calls
+        Calls whose price is unknown, of which `used` tells nothing; none of a quota in tokens.
     """
 
     name: QuotaName
@@ -69,6 +71,7 @@ class Quota(NamedTuple):
     limit: Decimal | None
     is_own: bool
     resets_at: datetime
+    unpriced_calls: int
 
 
 class Usage(NamedTuple):
@@ -154,6 +157,7 @@ async def read(pool: Pool, settings: Settings, user_id: UUID) -> Usage:
                 None if limit is None or limit == UNLIMITED else Decimal(limit),
                 row[name] is not None,
                 _midnight(next_month if name.endswith("month") else next_day),
+                int(row[name.replace("usd_per_", "unpriced_of_")]) if name.startswith("usd") else 0,
             )
         )
     return Usage(quotas, row["pending_tokens"])

@@ -35,7 +35,8 @@ class Rate(BaseModel):
 class Quota(BaseModel):
     """A quota: tokens as numbers, USD as decimal strings.
 
-    A limit of null has no end; one of the user's own was given by an admin.
+    A limit of null has no end; one of the user's own was given by an admin. What unpriced calls
+    cost is unknown, and so not in the USD that are used.
     """
 
     name: quotas.QuotaName
@@ -43,6 +44,7 @@ class Quota(BaseModel):
     limit: int | str | None
     own: bool
     resets_at: datetime
+    unpriced_calls: int
 
 
 class UsageOfUser(BaseModel):
@@ -125,8 +127,9 @@ async def _usage_of(services: Services, user_id: UUID) -> UsageOfUser:
                 limit=_amount(name, limit),
                 own=is_own,
                 resets_at=resets_at,
+                unpriced_calls=unpriced_calls,
             )
-            for name, used, limit, is_own, resets_at in usage.quotas
+            for name, used, limit, is_own, resets_at, unpriced_calls in usage.quotas
         ],
         pending_tokens=int(usage.pending_tokens),
     )
