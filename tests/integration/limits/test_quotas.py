@@ -317,6 +317,27 @@ async def test_usage_tells_rates_and_quotas_and_costs_nothing(
         assert usage["quotas"] == []
 
 
+async def test_usage_tells_of_calls_whose_price_is_unknown(
+    user: ChatClient, services: Services
+) -> None:
+    me = (await user.http.get("/api/auth/me")).json()
+    models = ["gpt-4o", "nobody-knows", "nobody-knows"]
+    events = [make_event(owner_id=UUID(me["id"]), request_model=model) for model in models]
+    await publish_all(services.queue, events)
+    await ingest(services)
+
+    usage = (await user.http.get("/api/usage")).json()
+
+    quotas = {quota["name"]: quota for quota in usage["quotas"]}
+    assert {name: quota["unpriced_calls"] for name, quota in quotas.items()} == {
+        "tokens_per_day": 0,
+        "tokens_per_month": 0,
+        "usd_per_day": 2,
+        "usd_per_month": 2,
+    }
+    assert Decimal(quotas["usd_per_day"]["used"]) > 0
+
+
 async def test_who_is_gone_has_used_nothing(
     user: ChatClient, services: Services, database: Database
 ) -> None:

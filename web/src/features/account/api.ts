@@ -61,6 +61,8 @@ export interface Quota {
   /** Given by an admin, in place of the settings. */
   own: boolean;
   resets_at: string;
+  /** Calls whose price is unknown, of which `used` tells nothing; of US dollars alone. */
+  unpriced_calls: number;
 }
 
 export interface UsageOfUser {

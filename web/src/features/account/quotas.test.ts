@@ -1,7 +1,7 @@
 /** Quotas between the API's words and an admin's form. */
 import { expect, it } from "vitest";
 import type { Quota } from "./api";
-import { choiceOf, givenOf, shareOf } from "./quotas";
+import { choiceOf, givenOf, shareOf, usedOf } from "./quotas";
 
 const quota = (given: Partial<Quota>): Quota => ({
   name: "tokens_per_day",
@@ -9,6 +9,7 @@ const quota = (given: Partial<Quota>): Quota => ({
   limit: null,
   own: false,
   resets_at: "2026-11-22T00:00:00Z",
+  unpriced_calls: 0,
   ...given,
 });
 
@@ -37,4 +38,12 @@ it("knows how much is used; nothing that is allowed is used up", () => {
   expect(shareOf(quota({ name: "usd_per_day", used: "0.5", limit: "2.0" }))).toBe(0.25);
   expect(shareOf(quota({ used: 0, limit: 0 }))).toBe(1);
   expect(shareOf(quota({ used: 10, limit: null }))).toBeNull();
+});
+
+it("takes no cost for nothing where no price is known", () => {
+  const cost = (used: string, unpriced_calls: number) =>
+    usedOf(quota({ name: "usd_per_day", used, unpriced_calls }));
+  expect(cost("0", 3)).toBe("—");
+  expect(cost("0.25", 3)).toBe("$0.25");
+  expect(cost("0", 0)).toBe("$0");
 });

@@ -1,5 +1,5 @@
 /** Quotas in words, and as an admin's form holds them. */
-import { formatCost, formatCount } from "@/lib/format";
+import { formatCost, formatCount, UNKNOWN } from "@/lib/format";
 import type { Quota, QuotaName } from "./api";
 
 export const QUOTA_NAMES: Record<QuotaName, { title: string; unit: "tokens" | "usd" }> = {
@@ -13,6 +13,11 @@ export function amountOf(name: QuotaName, amount: number | string): string {
   return QUOTA_NAMES[name].unit === "usd"
     ? formatCost(String(amount))
     : formatCount(Number(amount));
+}
+
+/** What is used of a quota; unknown, not nothing, while no call had a price. */
+export function usedOf({ name, used, unpriced_calls }: Quota): string {
+  return unpriced_calls > 0 && Number(used) === 0 ? UNKNOWN : amountOf(name, used);
 }
 
 /** How much of a quota is used, from 0 to 1; null where it has no end. */

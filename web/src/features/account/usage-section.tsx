@@ -4,7 +4,7 @@ import { Loading } from "@/components/loading";
 import { Time } from "@/components/time";
 import { plural } from "@/lib/format";
 import { accountApi, accountKeys, type Quota, type Rate } from "./api";
-import { amountOf, QUOTA_NAMES, shareOf } from "./quotas";
+import { amountOf, QUOTA_NAMES, shareOf, usedOf } from "./quotas";
 import { Section } from "./section";
 
 export function UsageSection() {
@@ -52,7 +52,7 @@ export function QuotaMeter({ quota }: { quota: Quota }) {
       <div className="flex items-baseline justify-between gap-3 text-sm">
         <span>{title}</span>
         <span className="text-muted-foreground tabular-nums">
-          <span className="text-foreground">{amountOf(quota.name, quota.used)}</span>
+          <span className="text-foreground">{usedOf(quota)}</span>
           {quota.limit !== null && ` of ${amountOf(quota.name, quota.limit)}`}
         </span>
       </div>
@@ -70,6 +70,11 @@ export function QuotaMeter({ quota }: { quota: Quota }) {
             style={{ width: `${share * 100}%` }}
           />
         </div>
+      )}
+      {quota.unpriced_calls > 0 && (
+        <p className="text-xs text-warning">
+          {plural(quota.unpriced_calls, "call")} without a price, not counted
+        </p>
       )}
       <p className="text-xs text-muted-foreground">
         {quota.limit === null ? "No limit" : quota.own ? "Your own limit" : "Everybody's limit"}
