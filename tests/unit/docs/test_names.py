@@ -135,6 +135,17 @@ def test_every_parameter_is_told():
     assert told <= TEMPLATE["Parameters"].keys()
 
 
+def test_the_drawing_shows_every_function():
+    drawing = Path("docs/architecture.md").read_text().partition("```mermaid\n")[2]
+    functions = {
+        name
+        for name, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    drawn = re.findall(r'\["(\w+) function', drawing.partition("```")[0])
+    assert {f"{name.capitalize()}Function" for name in drawn} == functions
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
