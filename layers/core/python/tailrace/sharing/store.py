@@ -165,14 +165,16 @@ async def find(pool: Pool, token: str) -> list[Row]:
     Raises
     ------
     Problem
-        404, the same for a link that never was, ran out, was revoked, shows nothing any more, or
-        is of a disabled account.
+        410 when it ran out; 404, the same for a link that never was, was revoked, shows nothing
+        any more, or is of a disabled account.
     """
     async with connect(pool) as connection:
         cursor = await connection.execute(_sql["find_shared"], {"token_hash": _known(token)})
         rows = await cursor.fetchall()
     if not rows:
         raise not_found("link")
+    if rows[0]["has_expired"]:
+        raise Problem(410, "Gone", "This link ran out.")
     return rows
 
 

@@ -61,7 +61,8 @@ WHERE conversation_id = %(conversation_id)s AND owner_id = %(owner_id)s
 -- name: find_shared
 -- What a link shows, a row for each message that is still there. Of its parts only what may be
 -- seen is read: no signatures, and of a file its name, not its bytes.
-SELECT shares.title, shown_name, shares.created_at, expires_at, place, messages.role, status,
+SELECT shares.title, shown_name, shares.created_at, expires_at, expires_at <= now() AS has_expired,
+       place, messages.role, status,
        metadata->>'model' AS model,
        (SELECT jsonb_agg(
            CASE part->>'type'
@@ -78,7 +79,7 @@ JOIN conversations
 CROSS JOIN LATERAL unnest(message_ids) WITH ORDINALITY AS shared (message_id, place)
 JOIN messages
     ON messages.id = message_id AND messages.conversation_id = shares.conversation_id
-WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now())
+WHERE token_hash = %(token_hash)s
 ORDER BY place
 
 -- name: find_shared_file
