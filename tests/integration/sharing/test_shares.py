@@ -260,8 +260,10 @@ async def test_a_link_runs_out(
     assert (await stranger.get(f"/api/shared/{share['token']}")).status_code == 200
 
     await database.rows("UPDATE shares SET expires_at = now() RETURNING id")
-    assert (await stranger.get(f"/api/shared/{share['token']}")).status_code == 404
+    assert (await stranger.get(f"/api/shared/{share['token']}")).status_code == 410
     assert datetime.fromisoformat(share["expires_at"]) == tomorrow
+    await user.http.delete(f"/api/conversations/{conversation_id}/shares/{share['id']}")
+    assert (await stranger.get(f"/api/shared/{share['token']}")).status_code == 404
 
 
 async def test_links_rest_while_the_account_is_disabled(

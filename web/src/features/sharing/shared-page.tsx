@@ -8,7 +8,7 @@ import { Button } from "@/components/ui/button";
 import { Skeleton } from "@/components/ui/skeleton";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { isFinal } from "@/lib/api";
-import { sentence } from "@/lib/problem";
+import { ProblemError, sentence } from "@/lib/problem";
 import { type SharedConversation, sharesApi } from "./api";
 import { SharedMessages } from "./shared-messages";
 
@@ -73,12 +73,17 @@ function Branch({ shared }: { shared: SharedConversation }) {
 }
 
 function Unreadable({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
-  // Why a link is not good any more is told to nobody but its owner.
   const is_gone = isFinal(error);
-  const title = is_gone ? "This link leads nowhere" : "This conversation could not be loaded";
-  const detail = is_gone
-    ? "It may have run out, or been revoked, or something in it was mistyped. Whoever gave it to you can make a new one."
-    : sentence(error);
+  const has_expired = error instanceof ProblemError && error.status === 410;
+  // A link that was revoked is told from one that never was to nobody but its owner.
+  const [title, detail] = has_expired
+    ? ["This link has run out", "Whoever gave it to you can make a new one."]
+    : is_gone
+      ? [
+          "This link leads nowhere",
+          "It may have been revoked, or something in it was mistyped. Whoever gave it to you can make a new one.",
+        ]
+      : ["This conversation could not be loaded", sentence(error)];
   return (
     <PageMessage title={title} detail={detail} className="pt-[20dvh]">
       <title>{`${title} · Tailrace`}</title>
