@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import page
 from deploy.stack import ROOT, Failed, Stack, fingerprint, read_parameters
+from tailrace.http.page_headers import origins_of_bucket, page_policy
 
 _PAGE = ROOT / "web" / "dist"
 # Names of caches, which begin with it, end at 40.
@@ -58,13 +59,15 @@ def up(s3: Any, stack: Stack, parameters_file: Path | None) -> None:
     if address and address != known and (not known or known.endswith(".cloudfront.net")):
         print(f"The functions learn their address, {address}")
         stack.deploy({**parameters, "PublicUrl": address})
-    files = page.upload(s3, stack.outputs["PageBucket"], _PAGE)
+    outputs = stack.outputs
+    policy = page_policy(origins_of_bucket(outputs["AttachmentsBucket"], s3.meta.region_name))
+    files = page.upload(s3, outputs["PageBucket"], _PAGE, policy)
     print(f"Uploaded the page, {files} files")
     if address:
         print(f"\n  {address}\n")
     else:
         for name in ("ChatUrl", "ApiUrl"):
-            print(f"  {name}: {stack.outputs[name]}")
+            print(f"  {name}: {outputs[name]}")
 
 
 def down(s3: Any, stack: Stack) -> None:

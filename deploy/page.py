@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+# Where template.yaml has API Gateway find the policy, which a template cannot quote.
+_POLICY = "content-security-policy"
+
 # The build puts a hash of the content into the names under assets/.
 _HASHED = "assets/"
 _FOREVER = "public, max-age=31536000, immutable"
@@ -18,10 +21,15 @@ _KEPT = timedelta(days=30)
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
 
-def upload(s3: Any, bucket: str, folder: Path) -> int:
+def upload(s3: Any, bucket: str, folder: Path, policy: str) -> int:
     """Upload a built page and return how many files it has.
 
     What `index.html` names is there before it is; what an earlier page named stays for a month.
+
+    Parameters
+    ----------
+    policy
+        The page's content security policy.
     """
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for name in sorted(names, key=lambda name: (name == "index.html", name)):
@@ -35,6 +43,7 @@ def upload(s3: Any, bucket: str, folder: Path) -> int:
                 "ContentType": _TYPES.get(suffix)
                 or mimetypes.guess_type(name)[0]
                 or "application/octet-stream",
+                "Metadata": {_POLICY: policy},
             },
         )
     old = datetime.now(UTC) - _KEPT

@@ -46,7 +46,9 @@ def create_app(endpoint_url: str, urls: Mapping[str, str], web_root: Path) -> St
             app.state.session = session
             yield
 
-    page = create_page(web_root)
+    # Signed requests for files go to the emulator, by its own name or by one for each bucket.
+    host = urlsplit(endpoint_url)
+    page = create_page(web_root, [endpoint_url, f"{host.scheme}://*.{host.netloc}"])
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if part_of(scope["path"]) == "page":

@@ -5,6 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tailrace.http.page_headers import origins_of_files, page_headers, page_policy
+from tailrace.settings import Settings
+from tests.integration.conftest import site
+
 
 @pytest.fixture
 def web_root(tmp_path: Path) -> Path:
@@ -67,3 +71,47 @@ async def test_unknown_api_paths_are_problems_not_the_page(
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/c/0192f0c1", "/shared/a-b_c", "/assets/index-Bq3F9x.js"])
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_the_page_forbids_what_it_forbids_on_aws(
+    settings: Settings, web_root: Path, path: str, over_tls: bool
+) -> None:
+    settings = settings.model_copy(update={"secure_cookies": over_tls})
+    async with site(settings, web_root) as http:
+        told = (await http.get(path)).headers
+    expected = page_headers(path, page_policy(), over_tls=over_tls)
+    assert expected.items() <= dict(told).items()
+    assert ("strict-transport-security" in told) == over_tls
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint_url", "origins"),
+    [
+        (None, None, []),
+        ("file:///files", None, []),
+        ("s3://files/prefix", "http://localhost:9000/minio", ["http://localhost:9000"]),
+        (
+            "s3://files/prefix",
+            None,
+            [
+                "https://files.s3.amazonaws.com",
+                "https://files.s3.eu-central-1.amazonaws.com",
+                "https://files.s3.dualstack.eu-central-1.amazonaws.com",
+            ],
+        ),
+    ],
+)
+def test_the_page_may_reach_the_files_of_messages(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str | None,
+    endpoint_url: str | None,
+    origins: list[str],
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    settings = settings.model_copy(
+        update={"attachments_url": url, "attachments_endpoint_url": endpoint_url}
+    )
+    assert origins_of_files(settings) == origins

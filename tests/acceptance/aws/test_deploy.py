@@ -16,6 +16,8 @@ from deploy.__main__ import down, up
 from deploy.stack import Failed, Stack, read_parameters
 
 ADDRESS = "https://d111111abcdef8.cloudfront.net"
+POLICY = "default-src 'self'"
+OF_BUCKETS = {"AttachmentsBucket": "files"}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def keys(s3: Any, bucket: str) -> set[str]:
 
 
 def test_the_page_says_what_it_is_and_how_long_it_holds(s3, bucket, built):
-    assert page.upload(s3, bucket, built) == 5
+    assert page.upload(s3, bucket, built, POLICY) == 5
     told = {name: s3.head_object(Bucket=bucket, Key=name) for name in keys(s3, bucket)}
     assert {name: each["ContentType"] for name, each in told.items()} == {
         "index.html": "text/html",
@@ -94,6 +96,7 @@ def test_the_page_says_what_it_is_and_how_long_it_holds(s3, bucket, built):
         "assets/a.woff2": "font/woff2",
     }
     for name, each in told.items():
+        assert each["Metadata"] == {"content-security-policy": POLICY}
         immutable = "immutable" in each["CacheControl"]
         assert immutable == name.startswith("assets/")
         assert immutable or each["CacheControl"] == "no-cache"
@@ -112,18 +115,18 @@ def test_index_html_comes_last(built):
         def paginate(self, **_: Any) -> list[dict[str, Any]]:
             return []
 
-    page.upload(Recorder(), "page", built)
+    page.upload(Recorder(), "page", built, POLICY)
     assert names[-1] == "index.html"
 
 
 def test_an_older_page_stays_for_who_has_it_open_and_then_goes(s3, bucket, built):
-    page.upload(s3, bucket, built)
+    page.upload(s3, bucket, built, POLICY)
     (built / "assets/a-1.js").rename(built / "assets/a-2.js")
-    page.upload(s3, bucket, built)
+    page.upload(s3, bucket, built, POLICY)
     assert {"assets/a-1.js", "assets/a-2.js"} <= keys(s3, bucket)
     for key in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys.values():
         key.last_modified = datetime.now(UTC) - timedelta(days=40)
-    page.upload(s3, bucket, built)
+    page.upload(s3, bucket, built, POLICY)
     assert "assets/a-1.js" not in keys(s3, bucket)
     assert len(keys(s3, bucket)) == 5
 
@@ -131,7 +134,7 @@ def test_an_older_page_stays_for_who_has_it_open_and_then_goes(s3, bucket, built
 def test_the_functions_learn_their_address_once(s3, bucket, built, monkeypatch, capsys):
     monkeypatch.setattr("deploy.__main__._PAGE", built)
     (built / "parameters.toml").write_text('Queue = "sqs"')
-    stack = FakeStack({"Address": ADDRESS, "PageBucket": bucket})
+    stack = FakeStack({"Address": ADDRESS, **OF_BUCKETS, "PageBucket": bucket})
     up(s3, stack, built / "parameters.toml")
     given = {"Queue": "sqs", "Restart": stack.deployments[0]["Restart"]}
     assert stack.deployments == [given, {**given, "PublicUrl": ADDRESS}]
@@ -144,7 +147,7 @@ def test_a_changed_secret_starts_every_function_anew_and_is_not_told(
     s3, bucket, built, monkeypatch
 ):
     monkeypatch.setattr("deploy.__main__._PAGE", built)
-    stack = FakeStack({"PageBucket": bucket, "ChatUrl": "", "ApiUrl": ""})
+    stack = FakeStack({**OF_BUCKETS, "PageBucket": bucket, "ChatUrl": "", "ApiUrl": ""})
     file = built / "parameters.toml"
     for key in ("sk-one", "sk-one", "sk-two"):
         file.write_text(f'Providers = [{{name = "c", kind = "anthropic", api_key = "{key}"}}]')
@@ -166,7 +169,7 @@ def test_a_changed_secret_starts_every_function_anew_and_is_not_told(
 )
 def test_who_has_a_domain_deploys_once(s3, bucket, built, monkeypatch, address, parameters):
     monkeypatch.setattr("deploy.__main__._PAGE", built)
-    stack = FakeStack({"Address": address, "PageBucket": bucket}, parameters)
+    stack = FakeStack({"Address": address, **OF_BUCKETS, "PageBucket": bucket}, parameters)
     up(s3, stack, None)
     assert stack.deployments == [{}]
 
@@ -175,9 +178,9 @@ def test_who_has_a_domain_deploys_once(s3, bucket, built, monkeypatch, address, 
     ("answer", "deleted"), [("tailrace\n", True), ("yes\n", False), ("", False)]
 )
 def test_nothing_is_deleted_without_its_name(s3, bucket, built, monkeypatch, answer, deleted):
-    page.upload(s3, bucket, built)
+    page.upload(s3, bucket, built, POLICY)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    stack = FakeStack({"PageBucket": bucket, "AttachmentsBucket": "files"})
+    stack = FakeStack({**OF_BUCKETS, "PageBucket": bucket})
     if deleted:
         down(s3, stack)
     else:

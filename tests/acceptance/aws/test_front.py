@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.http.page_headers import origins_of_bucket, page_headers, page_policy
 from tailrace.http.site import part_of
 from tests.acceptance.aws.cloudformation import Template
 
@@ -65,17 +66,7 @@ def test_cloudfront_sends_a_path_where_it_belongs(distribution, path, origin):
 
 @pytest.mark.parametrize(("path", "origin"), PATHS.items())
 def test_api_gateway_sends_a_path_where_it_belongs(translated, path, origin):
-    template = Template(translated, Front="apigateway")
-    paths = template.resources["Gateway"]["Properties"]["Body"]["paths"]
-    # The most specific resource: fewest variables, the greedy one last.
-    fitting = sorted(
-        (name.count("{proxy+}"), -len(name.split("/")), name.count("{"), name)
-        for name in paths
-        if re.fullmatch(
-            re.sub(r"\\{\w+\\}", "[^/]+", re.escape(name)).replace(r"\{proxy\+\}", ".+"), path
-        )
-    )
-    [method] = paths[fitting[0][3]].values()
+    method = method_of(translated, path)
     uri = json.dumps(method["x-amazon-apigateway-integration"]["uri"])
     found = (
         "chat" if "response-streaming-invocations" in uri else "page" if ":s3:" in uri else "api"
@@ -106,6 +97,16 @@ def test_links_to_shared_conversations_are_kept_from_others(translated, distribu
     told = json.dumps(translated["Resources"][policy])
     assert "noindex" in told
     assert '"no-referrer"' in told
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/x.js", "/favicon.svg", "/c/x", "/shared/x-Y_z"])
+def test_the_page_forbids_the_same_whoever_serves_it(translated, path):
+    origins = origins_of_bucket("${Attachments}", "${AWS::Region}")
+    expected = page_headers(path, page_policy(origins), over_tls=True)
+    assert headers_of_cloudfront(translated, path) == expected
+    # Its templates cannot quote: the upload puts the policy beside the file.
+    expected["content-security-policy"] = "x-amz-meta-content-security-policy"
+    assert headers_of_api_gateway(translated, path) == expected
 
 
 @pytest.mark.parametrize(
@@ -159,3 +160,54 @@ def behavior(distribution: dict[str, Any], path: str) -> dict[str, Any]:
         if fnmatch.fnmatchcase(path, told["PathPattern"]):
             return told
     return distribution["DefaultCacheBehavior"]
+
+
+def method_of(translated: dict[str, Any], path: str) -> dict[str, Any]:
+    """The method that API Gateway calls for a path."""
+    template = Template(translated, Front="apigateway")
+    paths = template.resources["Gateway"]["Properties"]["Body"]["paths"]
+    # The most specific resource: fewest variables, the greedy one last.
+    fitting = sorted(
+        (name.count("{proxy+}"), -len(name.split("/")), name.count("{"), name)
+        for name in paths
+        if re.fullmatch(
+            re.sub(r"\\{\w+\\}", "[^/]+", re.escape(name)).replace(r"\{proxy\+\}", ".+"), path
+        )
+    )
+    [method] = paths[fitting[0][3]].values()
+    return method
+
+
+def headers_of_api_gateway(translated: dict[str, Any], path: str) -> dict[str, str]:
+    """What it adds to a file of the page; for what it takes from the file, where from."""
+    method = method_of(translated, path)
+    answer = method["x-amazon-apigateway-integration"]["responses"]["200"]["responseParameters"]
+    told = {name.rpartition(".")[2].lower(): value for name, value in answer.items()}
+    # It sends no header that it was not told of.
+    known = {name.lower() for name in method["responses"]["200"]["headers"]}
+    assert told.keys() <= known
+    return {
+        name: value.rpartition("header.")[2].strip("'")
+        for name, value in told.items()
+        if name not in ("content-type", "cache-control")
+    }
+
+
+def headers_of_cloudfront(translated: dict[str, Any], path: str) -> dict[str, str]:
+    """What it adds to a file of the page."""
+    template = Template(translated)
+    config = template.resources["Distribution"]["Properties"]["DistributionConfig"]
+    policy = behavior(config, path)["ResponseHeadersPolicyId"]["Ref"]
+    told = translated["Resources"][policy]["Properties"]["ResponseHeadersPolicyConfig"]
+    security = told["SecurityHeadersConfig"]
+    text, files = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"]
+    return {
+        "x-content-type-options": "nosniff",
+        "x-frame-options": security["FrameOptions"]["FrameOption"],
+        "referrer-policy": security["ReferrerPolicy"]["ReferrerPolicy"],
+        "strict-transport-security": "max-age={AccessControlMaxAgeSec}".format(
+            **security["StrictTransportSecurity"]
+        ),
+        "content-security-policy": text.replace("${Files}", files["Files"]["Fn::Sub"]),
+        **{each["Header"]: each["Value"] for each in told["CustomHeadersConfig"]["Items"]},
+    }

@@ -5,7 +5,7 @@ network does this routing, and no function imports it.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.http import api, chat, problems
+from tailrace.http.page_headers import origins_of_files, page_headers, page_policy
 from tailrace.services import Services
 
 # What the chat function serves on AWS, since it streams.
@@ -37,11 +38,18 @@ def part_of(path: str) -> Literal["api", "chat", "page"]:
     return "page"
 
 
-def create_page(web_root: Path) -> Starlette:
-    """Return the application that serves the built page."""
-    return Starlette(
-        routes=[Mount("/", _Page(directory=web_root))], exception_handlers=problems.HANDLERS
-    )
+def create_page(web_root: Path, files: Iterable[str] = (), *, over_tls: bool = False) -> Starlette:
+    """Return the application that serves the built page.
+
+    Parameters
+    ----------
+    files
+        Origins of the files of messages, beside the page's own.
+    over_tls
+        Whether browsers reach it by HTTPS.
+    """
+    page = _Page(web_root, page_policy(files), over_tls=over_tls)
+    return Starlette(routes=[Mount("/", page)], exception_handlers=problems.HANDLERS)
 
 
 def create_app(services: Services, web_root: Path) -> "Site":
@@ -72,7 +80,11 @@ class Site(Router):
         self._parts: dict[str, ASGIApp] = {
             "api": api.create_app(services, lifespan=False),
             "chat": self._chat,
-            "page": create_page(web_root),
+            "page": create_page(
+                web_root,
+                origins_of_files(services.settings),
+                over_tls=services.settings.secure_cookies,
+            ),
         }
         self._chat_life = AsyncExitStack()
 
@@ -103,6 +115,11 @@ class Site(Router):
 class _Page(StaticFiles):
     """The built page; a path that is no file belongs to the page's own router."""
 
+    def __init__(self, web_root: Path, policy: str, *, over_tls: bool) -> None:
+        super().__init__(directory=web_root)
+        self._policy = policy
+        self._over_tls = over_tls
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         try:
             response = await super().get_response(path, scope)
@@ -112,9 +129,6 @@ class _Page(StaticFiles):
             path = "index.html"
             response = await super().get_response(path, scope)
         response.headers["cache-control"] = _FOREVER if path.startswith(_HASHED) else "no-cache"
-        response.headers["x-content-type-options"] = "nosniff"
-        if scope["path"].startswith("/shared/"):
-            # The path is a secret: neither search engines nor linked pages are to learn it.
-            response.headers["x-robots-tag"] = "noindex, nofollow"
-            response.headers["referrer-policy"] = "no-referrer"
+        headers = page_headers(scope["path"], self._policy, over_tls=self._over_tls)
+        response.headers.update(headers)
         return response
