@@ -51,6 +51,10 @@ describe("fieldErrors", () => {
     });
   });
 
+  it("says nothing where nothing went wrong", () => {
+    expect(fieldErrors(null, names)).toEqual({ fields: {}, rest: null });
+  });
+
   it("keeps what fits no field as a sentence", () => {
     expect(fieldErrors(problem([]), names)).toEqual({ fields: {}, rest: "Not good." });
     expect(fieldErrors(problem([{ field: "captcha", detail: "Missing." }]), names)).toEqual({

@@ -51,12 +51,14 @@ export async function problemFrom(response: Response): Promise<ProblemError> {
 /**
  * Sorts an error's details by form field. The last named part of a dotted path is the field, so
  * that `body.email` and `email` meet the same input; what fits no field comes back as `rest`.
+ * Null, where nothing went wrong, has neither.
  */
 export function fieldErrors<Name extends string>(
   error: unknown,
   names: readonly Name[],
 ): { fields: Partial<Record<Name, string>>; rest: string | null } {
   const fields: Partial<Record<Name, string>> = {};
+  if (error === null) return { fields, rest: null };
   if (!(error instanceof ProblemError)) return { fields, rest: sentence(error) };
   let unmatched: string | null = null;
   for (const { field, detail } of error.errors) {

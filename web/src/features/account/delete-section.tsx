@@ -40,9 +40,7 @@ export function DeleteSection({ email, has_password }: DeleteProps) {
 function DeleteDialog({ email, has_password, onClose }: DeleteProps & { onClose: () => void }) {
   const [typed, setTyped] = useState("");
   const erase = useLeave(accountApi.deleteAccount);
-  const { fields, rest } = erase.isError
-    ? fieldErrors(erase.error, ["password"] as const)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(erase.error, ["password"] as const);
   const is_confirmed = typed.trim().toLowerCase() === email.toLowerCase();
   return (
     <Dialog open onOpenChange={(open) => !open && onClose()}>

@@ -30,9 +30,7 @@ function refresh() {
 export function NewKeyDialog({ is_admin, onClose }: { is_admin: boolean; onClose: () => void }) {
   const id = useId();
   const create = useMutation({ mutationFn: accountApi.createKey, onSuccess: refresh });
-  const { fields, rest } = create.isError
-    ? fieldErrors(create.error, FIELDS)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(create.error, FIELDS);
   const scopes = (Object.keys(SCOPES) as Scope[]).filter((scope) => is_admin || scope !== "admin");
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -155,9 +153,7 @@ export function RenameKeyDialog({ item, onClose }: { item: KeyItem; onClose: () 
       onClose();
     },
   });
-  const { fields, rest } = rename.isError
-    ? fieldErrors(rename.error, ["name"] as const)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(rename.error, ["name"] as const);
   return (
     <Dialog open onOpenChange={(open) => !open && onClose()}>
       <DialogContent>

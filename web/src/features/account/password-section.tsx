@@ -18,9 +18,7 @@ export function PasswordSection({ email }: { email: string }) {
     mutationFn: accountApi.changePassword,
     onSuccess: () => queryClient.invalidateQueries({ queryKey: accountKeys.sessions }),
   });
-  const { fields, rest } = change.isError
-    ? fieldErrors(change.error, FIELDS)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(change.error, FIELDS);
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();

@@ -39,9 +39,7 @@ export function QuotaForm({
       onClose();
     },
   });
-  const { fields, rest } = put.isError
-    ? fieldErrors(put.error, names)
-    : { fields: {} as Partial<Record<QuotaName, string>>, rest: null };
+  const { fields, rest } = fieldErrors(put.error, names);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();

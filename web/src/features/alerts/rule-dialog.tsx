@@ -56,9 +56,7 @@ export function RuleDialog({ rule, onClose }: RuleDialogProps) {
       onClose();
     },
   });
-  const { fields, rest } = save.isError
-    ? fieldErrors(save.error, FIELDS)
-    : { fields: {} as Partial<Record<(typeof FIELDS)[number], string>>, rest: null };
+  const { fields, rest } = fieldErrors(save.error, FIELDS);
   const { unit, of_calls, windowed, about } = KINDS[draft.kind];
   const change = (more: Partial<Draft>) => setDraft({ ...draft, ...more });
   const text = (name: keyof Draft) => ({

@@ -93,9 +93,7 @@ function OidcButton({ name }: { name: string }) {
 
 function AuthForm({ mode, can_reset }: { mode: "login" | "register"; can_reset: boolean }) {
   const sign_in = useSignIn(mode);
-  const { fields, rest } = sign_in.isError
-    ? fieldErrors(sign_in.error, FIELDS)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(sign_in.error, FIELDS);
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -164,9 +162,7 @@ function TakingAlong() {
 
 function Forgot() {
   const ask = useMutation({ mutationFn: authApi.requestReset });
-  const { fields, rest } = ask.isError
-    ? fieldErrors(ask.error, ["email"] as const)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(ask.error, ["email"] as const);
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();

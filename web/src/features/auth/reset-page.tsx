@@ -61,9 +61,7 @@ function ResetForm({ token }: { token: string }) {
     // Every session ended, this browser's among them.
     onSuccess: () => queryClient.invalidateQueries({ queryKey: keys.me }),
   });
-  const { fields, rest } = reset.isError
-    ? fieldErrors(reset.error, FIELDS)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(reset.error, FIELDS);
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();

@@ -42,9 +42,7 @@ export function SettingsSheet({ session, settings, model, models, onClose }: Set
     mutationFn: () => session.changeSettings(changeOf(form, before)),
     onSuccess: onClose,
   });
-  const { fields, rest } = saving.isError
-    ? fieldErrors(saving.error, FIELDS)
-    : { fields: {} as Partial<Form>, rest: null };
+  const { fields, rest } = fieldErrors(saving.error, FIELDS);
   const set = (name: Name) => (event: { target: { value: string } }) =>
     setForm((form) => ({ ...form, [name]: event.target.value }));
   const submit = (event: FormEvent) => {

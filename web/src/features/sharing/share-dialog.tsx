@@ -74,9 +74,7 @@ function NewLink({
       void queryClient.invalidateQueries({ queryKey: sharesKey(conversation.id) });
     },
   });
-  const { fields, rest } = create.isError
-    ? fieldErrors(create.error, FIELDS)
-    : { fields: {}, rest: null };
+  const { fields, rest } = fieldErrors(create.error, FIELDS);
   const usual_name = me.data?.email?.split("@")[0] ?? "";
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
