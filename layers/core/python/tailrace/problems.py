@@ -3,7 +3,9 @@
 Raised anywhere below the HTTP layer's routes, rendered by `tailrace.http.problems`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Problem(Exception):
@@ -65,6 +67,19 @@ def invalid(field: str, detail: str, *, status: int = 422) -> Problem:
 def not_found(what: str) -> Problem:
     """Return the problem of something that does not exist for this caller."""
     return Problem(404, "Not found", f"No such {what}.")
+
+
+def must_find(what: str, row: _T | None) -> _T:
+    """Return what was looked for.
+
+    Raises
+    ------
+    Problem
+        404 when there is none.
+    """
+    if row is None:
+        raise not_found(what)
+    return row
 
 
 def unavailable(detail: str) -> Problem:

@@ -7,16 +7,15 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from tailrace.alerts.rules import RuleFields
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import Connection, Pool, connect, transaction
 from tailrace.ids import uuid7
-from tailrace.problems import Problem, invalid, not_found
+from tailrace.problems import Problem, invalid, must_find, not_found
 from tailrace.validation import sentence
 
 _sql = queries.load("alerts")
 
 Row = dict[str, Any]
-After = tuple[datetime, UUID]
 
 # Each is read at every maintenance.
 _MOST = 200
@@ -26,7 +25,7 @@ _LOCK = 0x7461_696C_7275_6C65
 _SHOWN = 100
 
 
-async def list_rules(pool: Pool, limit: int, after: After | None) -> list[Row]:
+async def list_rules(pool: Pool, limit: int, after: statements.TimeKey | None) -> list[Row]:
     """Return rules, the oldest first, each with its ``states``, the worst first.
 
     Raises
@@ -57,7 +56,7 @@ async def create(pool: Pool, fields: RuleFields) -> Row:
         terms = fields.model_dump() | {"id": uuid7()}
         rule = await (await connection.execute(_sql["create_rule"], terms)).fetchone()
         if rule is None:
-            raise _taken(fields.name)
+            raise _taken()
         return rule | {"states": []}
 
 
@@ -79,7 +78,7 @@ async def change(pool: Pool, id: UUID, changes: dict[str, Any]) -> Row:
             where = ".".join(map(str, first["loc"])) or "threshold"
             raise invalid(where, sentence(first)) from None
         if fields.name != rule["name"] and await _is_taken(connection, fields.name):
-            raise _taken(fields.name)
+            raise _taken()
         terms = fields.model_dump() | {"id": id}
         changed = await (await connection.execute(_sql["change_rule"], terms)).fetchall()
         return (await _with_states(connection, changed))[0]
@@ -115,7 +114,7 @@ async def silence(pool: Pool, id: UUID, until: datetime | None) -> Row:
 
 
 async def list_events(
-    pool: Pool, limit: int, before: After | None, rule_id: UUID | None
+    pool: Pool, limit: int, before: statements.TimeKey | None, rule_id: UUID | None
 ) -> list[Row]:
     """Return the changes of states, the newest first, each with its ``deliveries``.
 
@@ -124,13 +123,7 @@ async def list_events(
     Problem
         503 when the database cannot be reached.
     """
-    before_time, before_id = before or (None, None)
-    terms = {
-        "limit": limit,
-        "before_time": before_time,
-        "before_id": before_id,
-        "rule_id": rule_id,
-    }
+    terms = {"limit": limit, "rule_id": rule_id, **statements.before(before)}
     async with connect(pool) as connection:
         events = await (await connection.execute(_sql["list_events"], terms)).fetchall()
         ids = {"ids": [event["id"] for event in events]}
@@ -143,9 +136,8 @@ async def list_events(
 
 async def _own(connection: Connection, id: UUID) -> Row:
     """Return a rule that an admin may change, locked."""
-    rule = await (await connection.execute(_sql["read_rule"], {"id": id})).fetchone()
-    if rule is None:
-        raise not_found("alert rule")
+    cursor = await connection.execute(_sql["read_rule"], {"id": id})
+    rule = must_find("alert rule", await cursor.fetchone())
     if rule["source"] == "settings":
         raise Problem(
             409, "Set elsewhere", "This rule is in TAILRACE_ALERTS: change it there, or silence it."
@@ -159,7 +151,7 @@ async def _is_taken(connection: Connection, name: str) -> bool:
     return await cursor.fetchone() is not None
 
 
-def _taken(name: str) -> Problem:
+def _taken() -> Problem:
     return Problem(409, "Name taken", "There is a rule of this name.", field="name")
 
 

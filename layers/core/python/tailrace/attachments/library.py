@@ -18,10 +18,10 @@ from psycopg import DatabaseError
 
 from tailrace.attachments import kinds, pdf
 from tailrace.attachments.base import Missing, Store, StoreError, Upload
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import Pool, connect, transaction
 from tailrace.ids import uuid7
-from tailrace.problems import Problem, invalid, not_found, unavailable
+from tailrace.problems import Problem, invalid, must_find, not_found, unavailable
 from tailrace.settings import Settings
 
 _sql = queries.load("attachments")
@@ -205,12 +205,8 @@ class Library:
         Problem
             404 when there is none.
         """
-        async with connect(self._pool) as connection:
-            cursor = await connection.execute(_sql["find"], {"id": id, "owner_id": owner_id})
-            row = await cursor.fetchone()
-        if row is None:
-            raise not_found("attachment")
-        return row
+        terms = {"id": id, "owner_id": owner_id}
+        return must_find("attachment", await statements.fetch_one(self._pool, _sql["find"], terms))
 
     async def delete(self, owner_id: UUID, id: UUID) -> None:
         """Delete a file that no message uses.
@@ -233,11 +229,9 @@ class Library:
         """Return ``id``, ``media_type`` and ``size`` of those of these files that the owner has."""
         if not ids:
             return {}
-        async with connect(self._pool) as connection:
-            cursor = await connection.execute(
-                _sql["describe"], {"ids": list(ids), "owner_id": owner_id}
-            )
-            return {row["id"]: row for row in await cursor.fetchall()}
+        terms = {"ids": list(ids), "owner_id": owner_id}
+        rows = await statements.fetch_all(self._pool, _sql["describe"], terms)
+        return {row["id"]: row for row in rows}
 
     async def texts(self, owner_id: UUID, ids: Collection[UUID]) -> dict[UUID, pdf.Extracted]:
         """Return the text of PDFs; what was not read before is read now, and kept.
@@ -249,11 +243,8 @@ class Library:
         """
         if not ids:
             return {}
-        async with connect(self._pool) as connection:
-            cursor = await connection.execute(
-                _sql["texts"], {"ids": list(ids), "owner_id": owner_id}
-            )
-            rows = await cursor.fetchall()
+        terms = {"ids": list(ids), "owner_id": owner_id}
+        rows = await statements.fetch_all(self._pool, _sql["texts"], terms)
         found = await asyncio.gather(*(self._text(owner_id, row) for row in rows))
         return {row["id"]: each for row, each in zip(rows, found, strict=True)}
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import connect, transaction
 from tailrace.problems import Problem, invalid
 from tailrace.runs import journal
@@ -90,12 +90,8 @@ async def _require_proof(
     # Heavy, and no need of maintenance's.
     from tailrace.auth import passwords
 
-    async with connect(services.pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_account"],
-            {"owner_id": owner_id, "session_id": session_id, "recent": _RECENT},
-        )
-        account = await cursor.fetchone()
+    terms = {"owner_id": owner_id, "session_id": session_id, "recent": _RECENT}
+    account = await statements.fetch_one(services.pool, _sql["find_account"], terms)
     if account is None:
         raise Problem(401, "Not signed in", "This account is gone.")
     if account["password_hash"] is None:

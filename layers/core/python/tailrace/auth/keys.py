@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect, transaction
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool, transaction
 from tailrace.ids import uuid7
-from tailrace.problems import Problem, not_found
+from tailrace.problems import Problem, must_find, not_found
 
 Scope = Literal["chat", "read", "write", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -87,13 +87,11 @@ async def find_user(pool: Pool, key: str) -> dict[str, Any] | None:
     """
     if not _KEY.fullmatch(key):
         return None
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_key_user"], {"key_hash": _hash(key)})
-        return await cursor.fetchone()
+    return await statements.fetch_one(pool, _sql["find_key_user"], {"key_hash": _hash(key)})
 
 
 async def list_page(
-    pool: Pool, user_id: UUID, limit: int, before: tuple[datetime, UUID] | None
+    pool: Pool, user_id: UUID, limit: int, before: statements.TimeKey | None
 ) -> list[dict[str, Any]]:
     """Return up to `limit` keys of a user, the newest first.
 
@@ -102,18 +100,8 @@ async def list_page(
     before
         ``created_at`` and ``id`` of the last key of the page before.
     """
-    before_time, before_id = before or (None, None)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["list_keys"],
-            {
-                "user_id": user_id,
-                "limit": limit,
-                "before_time": before_time,
-                "before_id": before_id,
-            },
-        )
-        return await cursor.fetchall()
+    terms = {"user_id": user_id, "limit": limit, **statements.before(before)}
+    return await statements.fetch_all(pool, _sql["list_keys"], terms)
 
 
 async def change(pool: Pool, user_id: UUID, key_id: UUID, changes: dict[str, Any]) -> dict:
@@ -129,22 +117,15 @@ async def change(pool: Pool, user_id: UUID, key_id: UUID, changes: dict[str, Any
     Problem
         404 when the user has no such key.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["change_key"],
-            {
-                "id": key_id,
-                "user_id": user_id,
-                "name": changes.get("name"),
-                "scopes": changes.get("scopes"),
-                "set_expiry": "expires_at" in changes,
-                "expires_at": changes.get("expires_at"),
-            },
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("key")
-    return row
+    terms = {
+        "id": key_id,
+        "user_id": user_id,
+        "name": changes.get("name"),
+        "scopes": changes.get("scopes"),
+        "set_expiry": "expires_at" in changes,
+        "expires_at": changes.get("expires_at"),
+    }
+    return must_find("key", await statements.fetch_one(pool, _sql["change_key"], terms))
 
 
 async def revoke(pool: Pool, user_id: UUID, key_id: UUID) -> None:
@@ -155,9 +136,8 @@ async def revoke(pool: Pool, user_id: UUID, key_id: UUID) -> None:
     Problem
         404 when the user has no such key.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["revoke_key"], {"id": key_id, "user_id": user_id})
-    if not cursor.rowcount:
+    terms = {"id": key_id, "user_id": user_id}
+    if not await statements.execute(pool, _sql["revoke_key"], terms):
         raise not_found("key")
 
 

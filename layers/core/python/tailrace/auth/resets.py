@@ -10,7 +10,7 @@ import logging
 import secrets
 from datetime import timedelta
 
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import Pool, connect
 from tailrace.ids import uuid7
 from tailrace.mail import Mail, Mailer, MailError, Undeliverable
@@ -37,8 +37,7 @@ If it was not you, nothing needs to be done: your password stays as it is.
 
 async def request(pool: Pool, email: str) -> None:
     """Note that somebody asks for a link to this address; takes as long for any address."""
-    async with connect(pool) as connection:
-        await connection.execute(_sql["request_reset"], {"id": uuid7(), "email": email})
+    await statements.execute(pool, _sql["request_reset"], {"id": uuid7(), "email": email})
 
 
 async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
@@ -51,9 +50,7 @@ async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
         await connection.execute(_sql["delete_old_requests"])
     sent = 0
     for _ in range(_BATCH):
-        async with connect(pool) as connection:
-            cursor = await connection.execute(_sql["take_due_request"])
-            request = await cursor.fetchone()
+        request = await statements.fetch_one(pool, _sql["take_due_request"], {})
         if request is None:
             break
         try:
@@ -63,23 +60,18 @@ async def send_due(pool: Pool, settings: Settings, mailer: Mailer) -> int:
             if request["attempts"] < _ATTEMPTS and not isinstance(error, Undeliverable):
                 # Most likely the mail server is down, and would keep the next one waiting too.
                 break
-        async with connect(pool) as connection:
-            await connection.execute(_sql["delete_request"], {"id": request["id"]})
+        await statements.execute(pool, _sql["delete_request"], {"id": request["id"]})
     return sent
 
 
 async def _send(pool: Pool, settings: Settings, mailer: Mailer, email: str) -> bool:
     token = secrets.token_urlsafe(32)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["create_reset"],
-            {
-                "token_hash": hash_token(token),
-                "email": email,
-                "ttl": timedelta(seconds=settings.reset_ttl),
-            },
-        )
-        row = await cursor.fetchone()
+    terms = {
+        "token_hash": hash_token(token),
+        "email": email,
+        "ttl": timedelta(seconds=settings.reset_ttl),
+    }
+    row = await statements.fetch_one(pool, _sql["create_reset"], terms)
     if row is None:
         return False
     # The token stands after the #, which browsers send to no server.

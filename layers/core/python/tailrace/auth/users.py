@@ -3,16 +3,15 @@
 Imported by the api function alone.
 """
 
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from tailrace.auth import passwords
 from tailrace.auth.resets import hash_token
-from tailrace.db import queries
-from tailrace.db.pool import Connection, Pool, connect, transaction
+from tailrace.db import queries, statements
+from tailrace.db.pool import Connection, Pool, transaction
 from tailrace.ids import uuid7
-from tailrace.problems import Problem, invalid, not_found
+from tailrace.problems import Problem, invalid, must_find
 
 _sql = queries.load("auth")
 _keys_sql = queries.load("keys")
@@ -91,9 +90,7 @@ async def authenticate(pool: Pool, email: str, password: str) -> dict[str, Any]:
         401, the same for an unknown email and a wrong password; 403 for the right password of a
         disabled account.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_user_by_email"], {"email": email})
-        user = await cursor.fetchone()
+    user = await statements.fetch_one(pool, _sql["find_user_by_email"], {"email": email})
     stored = user["password_hash"] if user else None
     valid, renewed = await passwords.verify(password, stored)
     if user is None or not valid:
@@ -101,11 +98,8 @@ async def authenticate(pool: Pool, email: str, password: str) -> dict[str, Any]:
     if user["disabled_at"] is not None:
         raise Problem(403, "Account disabled", "This account is disabled.")
     if renewed is not None:
-        async with connect(pool) as connection:
-            await connection.execute(
-                _sql["renew_password_hash"],
-                {"id": user["id"], "password_hash": renewed, "old": stored},
-            )
+        terms = {"id": user["id"], "password_hash": renewed, "old": stored}
+        await statements.execute(pool, _sql["renew_password_hash"], terms)
     return user
 
 
@@ -175,7 +169,7 @@ async def prove_email(connection: Connection, user_id: UUID) -> None:
 
 
 async def list_page(
-    pool: Pool, limit: int, before: tuple[datetime, UUID] | None
+    pool: Pool, limit: int, before: statements.TimeKey | None
 ) -> list[dict[str, Any]]:
     """Return up to `limit` of all users, the newest first; for admins alone.
 
@@ -184,13 +178,8 @@ async def list_page(
     before
         ``created_at`` and ``id`` of the last user of the page before.
     """
-    before_time, before_id = before or (None, None)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["list_users"],
-            {"limit": limit, "before_time": before_time, "before_id": before_id},
-        )
-        return await cursor.fetchall()
+    terms = {"limit": limit, **statements.before(before)}
+    return await statements.fetch_all(pool, _sql["list_users"], terms)
 
 
 async def change(
@@ -210,9 +199,7 @@ async def change(
         cursor = await connection.execute(
             _sql["change_user"], {"id": user_id, "role": role, "disabled": disabled}
         )
-        user = await cursor.fetchone()
-        if user is None:
-            raise not_found("user")
+        user = must_find("user", await cursor.fetchone())
         cursor = await connection.execute(_sql["count_admins"])
         admins = await cursor.fetchone()
         if admins is not None and not admins["count"]:
@@ -225,9 +212,7 @@ async def change(
 
 
 async def _password_hash(pool: Pool, user_id: UUID) -> str | None:
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_password_hash"], {"id": user_id})
-        user = await cursor.fetchone()
+    user = await statements.fetch_one(pool, _sql["find_password_hash"], {"id": user_id})
     return user["password_hash"] if user else None
 
 
@@ -245,7 +230,5 @@ async def _set_password(
 
 
 async def _has_users(pool: Pool) -> bool:
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["has_users"])
-        row = await cursor.fetchone()
+    row = await statements.fetch_one(pool, _sql["has_users"], {})
     return row is not None and row["any"]

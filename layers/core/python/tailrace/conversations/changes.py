@@ -10,8 +10,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from tailrace.conversations import store
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect, transaction
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool, transaction
 from tailrace.problems import not_found
 
 _sql = queries.load("conversations")
@@ -59,12 +59,9 @@ async def delete(pool: Pool, owner_id: UUID, conversation_id: UUID) -> None:
     Problem
         404 when there is none of this owner, 503 when the database is down.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["delete_conversation"], {"id": conversation_id, "owner_id": owner_id}
-        )
-        if await cursor.fetchone() is None:
-            raise not_found("conversation")
+    terms = {"id": conversation_id, "owner_id": owner_id}
+    if await statements.fetch_one(pool, _sql["delete_conversation"], terms) is None:
+        raise not_found("conversation")
 
 
 async def restore(

@@ -8,9 +8,9 @@ from typing import Literal
 from uuid import UUID
 
 from tailrace.conversations import store
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect
-from tailrace.problems import not_found
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool
+from tailrace.problems import must_find, not_found
 
 _sql = queries.load("conversations")
 
@@ -33,14 +33,8 @@ async def put(
         404 when there is no such answer of this owner, 503 when the database is down.
     """
     terms = _terms(owner_id, conversation_id, message_id)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["put_feedback"], {**terms, "rating": rating, "note": note}
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("answer")
-    return row
+    terms |= {"rating": rating, "note": note}
+    return must_find("answer", await statements.fetch_one(pool, _sql["put_feedback"], terms))
 
 
 async def delete(pool: Pool, owner_id: UUID, conversation_id: UUID, message_id: UUID) -> None:
@@ -51,11 +45,8 @@ async def delete(pool: Pool, owner_id: UUID, conversation_id: UUID, message_id: 
     Problem
         404 when there is none of this owner, 503 when the database is down.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["delete_feedback"], _terms(owner_id, conversation_id, message_id)
-        )
-    if cursor.rowcount == 0:
+    terms = _terms(owner_id, conversation_id, message_id)
+    if not await statements.execute(pool, _sql["delete_feedback"], terms):
         raise not_found("feedback")
 
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import Connection, Pool, connect
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.limits import quotas
-from tailrace.problems import invalid, not_found
+from tailrace.problems import invalid, must_find, not_found
 
 _sql = queries.load("conversations")
 
@@ -150,29 +150,19 @@ async def find_question(pool: Pool, owner_id: UUID, conversation_id: UUID, messa
     Problem
         404 when there is none of this owner, 503 when the database is down.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_question"],
-            {
-                "conversation_id": conversation_id,
-                "owner_id": owner_id,
-                "message": message,
-                "message_uuid": parse_uuid(message),
-            },
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("message")
-    return row
+    terms = {
+        "conversation_id": conversation_id,
+        "owner_id": owner_id,
+        "message": message,
+        "message_uuid": parse_uuid(message),
+    }
+    return must_find("message", await statements.fetch_one(pool, _sql["find_question"], terms))
 
 
 async def find_model(pool: Pool, owner_id: UUID, conversation_id: UUID) -> str | None:
     """Return the model of a conversation, ``None`` when there is no such conversation yet."""
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_model"], {"id": conversation_id, "owner_id": owner_id}
-        )
-        row = await cursor.fetchone()
+    terms = {"id": conversation_id, "owner_id": owner_id}
+    row = await statements.fetch_one(pool, _sql["find_model"], terms)
     return row["model"] if row else None
 
 
@@ -244,8 +234,7 @@ async def list_tags(pool: Pool, owner_id: UUID, limit: int, after: str | None) -
         Last tag of the page before.
     """
     terms = {"owner_id": owner_id, "limit": limit, "after": after}
-    async with connect(pool) as connection:
-        return await (await connection.execute(_sql["list_tags"], terms)).fetchall()
+    return await statements.fetch_all(pool, _sql["list_tags"], terms)
 
 
 async def find(pool: Pool, owner_id: UUID, conversation_id: UUID) -> Row:
@@ -280,17 +269,13 @@ async def _find(connection: Connection, owner_id: UUID, conversation_id: UUID) -
     cursor = await connection.execute(
         _sql["find_conversation"], {"id": conversation_id, "owner_id": owner_id}
     )
-    conversation = await cursor.fetchone()
-    if conversation is None:
-        raise not_found("conversation")
-    return conversation
+    return must_find("conversation", await cursor.fetchone())
 
 
 async def _page(pool: Pool, statement: str, before: PageKey | None, terms: Row) -> list[Row]:
     pinned, time, id = before or (None, None, None)
     key = {"before_pinned": pinned, "before_time": time, "before_id": id}
-    async with connect(pool) as connection:
-        return await (await connection.execute(_sql[statement], {**terms, **key})).fetchall()
+    return await statements.fetch_all(pool, _sql[statement], {**terms, **key})
 
 
 def _title_of(text: str) -> str:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tailrace.conversations import store
-from tailrace.db import queries
+from tailrace.db import queries, statements
 from tailrace.db.pool import Connection, Pool, connect, transaction
 from tailrace.ids import parse_uuid
-from tailrace.problems import Problem, not_found
+from tailrace.problems import Problem, must_find
 
 _sql = queries.load("conversations")
 
@@ -45,14 +45,8 @@ async def find_head(pool: Pool, owner_id: UUID, conversation_id: UUID) -> store.
     Problem
         404 when there is none of this owner, 503 when the database is down.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_head"], {"id": conversation_id, "owner_id": owner_id}
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("conversation")
-    return row
+    terms = {"id": conversation_id, "owner_id": owner_id}
+    return must_find("conversation", await statements.fetch_one(pool, _sql["find_head"], terms))
 
 
 async def measure_branch(pool: Pool, owner_id: UUID, conversation_id: UUID, message: str) -> Extent:
@@ -131,10 +125,7 @@ async def delete_branch(
 async def _lock(connection: Connection, scope: dict[str, Any]) -> UUID | None:
     """Keep others from changing the tree and return its active leaf."""
     cursor = await connection.execute(_sql["lock_conversation"], scope)
-    row = await cursor.fetchone()
-    if row is None:
-        raise not_found("conversation")
-    return row["active_leaf_id"]
+    return must_find("conversation", await cursor.fetchone())["active_leaf_id"]
 
 
 async def _tree(connection: Connection, scope: dict[str, Any]) -> list[store.Row]:
@@ -150,9 +141,7 @@ def _find(rows: Iterable[store.Row], message: str) -> store.Row:
             return row
         if row["id"] == id:
             own = row
-    if own is None:
-        raise not_found("message")
-    return own
+    return must_find("message", own)
 
 
 def _below(rows: Iterable[store.Row], id: UUID | None) -> list[UUID]:

@@ -15,9 +15,9 @@ from uuid import UUID
 import msgspec
 from psycopg import DatabaseError
 
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect
-from tailrace.problems import Problem, not_found
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool
+from tailrace.problems import Problem, must_find, not_found
 from tailrace.settings import Settings
 
 _sql = queries.load("usage")
@@ -133,20 +133,14 @@ async def read(pool: Pool, settings: Settings, user_id: UUID) -> Usage:
     """
     today = datetime.now(UTC).date()
     next_day, next_month = today + timedelta(days=1), _next_month(today)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["read_usage"],
-            {
-                "user_id": user_id,
-                "today": today,
-                "this_month": today.replace(day=1),
-                "next_month": next_month,
-                "reserve": settings.max_output_tokens,
-            },
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("user")
+    terms = {
+        "user_id": user_id,
+        "today": today,
+        "this_month": today.replace(day=1),
+        "next_month": next_month,
+        "reserve": settings.max_output_tokens,
+    }
+    row = must_find("user", await statements.fetch_one(pool, _sql["read_usage"], terms))
     quotas = []
     for name in QUOTAS:
         limit = getattr(settings, f"user_{name}") if row[name] is None else row[name]
@@ -176,11 +170,8 @@ async def put(pool: Pool, user_id: UUID, given: dict[str, Decimal | None]) -> No
     Problem
         404 when there is no such user, 503 when the database is down.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["put_quota"], {"user_id": user_id, **{name: given.get(name) for name in QUOTAS}}
-        )
-    if not cursor.rowcount:
+    terms = {"user_id": user_id, **{name: given.get(name) for name in QUOTAS}}
+    if not await statements.execute(pool, _sql["put_quota"], terms):
         raise not_found("user")
 
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect, transaction
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool, transaction
 from tailrace.ids import parse_uuid, uuid7
-from tailrace.problems import Problem, invalid, not_found
+from tailrace.problems import Problem, invalid, must_find, not_found
 
 _sql = queries.load("shares")
 
@@ -64,9 +64,7 @@ async def create(
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     async with transaction(pool) as connection:
         cursor = await connection.execute(_sql["lock_conversation"], ids)
-        conversation = await cursor.fetchone()
-        if conversation is None:
-            raise not_found("conversation")
+        conversation = must_find("conversation", await cursor.fetchone())
         if conversation["shares"] >= _MAX_SHARES:
             raise Problem(
                 409,
@@ -116,22 +114,12 @@ async def list_page(
     owner_id: UUID,
     conversation_id: UUID,
     limit: int,
-    before: tuple[datetime, UUID] | None,
+    before: statements.TimeKey | None,
 ) -> list[Row]:
     """Return up to `limit` links made before `before`, the newest first."""
-    before_time, before_id = before or (None, None)
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["list_shares"],
-            {
-                "conversation_id": conversation_id,
-                "owner_id": owner_id,
-                "before_time": before_time,
-                "before_id": before_id,
-                "limit": limit,
-            },
-        )
-        return await cursor.fetchall()
+    scope = {"conversation_id": conversation_id, "owner_id": owner_id}
+    terms = {**scope, "limit": limit, **statements.before(before)}
+    return await statements.fetch_all(pool, _sql["list_shares"], terms)
 
 
 async def revoke(pool: Pool, owner_id: UUID, conversation_id: UUID, share_id: UUID) -> None:
@@ -142,21 +130,15 @@ async def revoke(pool: Pool, owner_id: UUID, conversation_id: UUID, share_id: UU
     Problem
         404 when there is no such link of this owner.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["revoke_share"],
-            {"id": share_id, "conversation_id": conversation_id, "owner_id": owner_id},
-        )
-    if cursor.rowcount == 0:
+    terms = {"id": share_id, "conversation_id": conversation_id, "owner_id": owner_id}
+    if not await statements.execute(pool, _sql["revoke_share"], terms):
         raise not_found("link")
 
 
 async def revoke_all(pool: Pool, owner_id: UUID, conversation_id: UUID) -> None:
     """Make every link to a conversation lead nowhere; none is no error."""
-    async with connect(pool) as connection:
-        await connection.execute(
-            _sql["revoke_shares"], {"conversation_id": conversation_id, "owner_id": owner_id}
-        )
+    terms = {"conversation_id": conversation_id, "owner_id": owner_id}
+    await statements.execute(pool, _sql["revoke_shares"], terms)
 
 
 async def find(pool: Pool, token: str) -> list[Row]:
@@ -168,9 +150,7 @@ async def find(pool: Pool, token: str) -> list[Row]:
         410 when it ran out; 404, the same for a link that never was, was revoked, shows nothing
         any more, or is of a disabled account.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["find_shared"], {"token_hash": _known(token)})
-        rows = await cursor.fetchall()
+    rows = await statements.fetch_all(pool, _sql["find_shared"], {"token_hash": _known(token)})
     if not rows:
         raise not_found("link")
     if rows[0]["has_expired"]:
@@ -191,15 +171,8 @@ async def find_file(pool: Pool, token: str, place: int, number: int) -> Row:
     Problem
         404 when the link leads nowhere, or shows no such file.
     """
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["find_shared_file"],
-            {"token_hash": _known(token), "place": place, "number": number},
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise not_found("file")
-    return row
+    terms = {"token_hash": _known(token), "place": place, "number": number}
+    return must_find("file", await statements.fetch_one(pool, _sql["find_shared_file"], terms))
 
 
 def _known(token: str) -> bytes:

@@ -17,8 +17,8 @@ from psycopg.rows import DictRow, dict_row
 from tailrace.attachments import library
 from tailrace.attachments.base import Missing, StoreError
 from tailrace.attachments.library import Library
-from tailrace.db import queries
-from tailrace.db.pool import Connection, Pool, connect, transaction
+from tailrace.db import queries, statements
+from tailrace.db.pool import Connection, Pool, transaction
 from tailrace.problems import not_found, unavailable
 from tailrace.runs.attachments import data_url
 
@@ -50,17 +50,13 @@ class Volume(NamedTuple):
 
 async def plan(pool: Pool, owner_id: UUID, after_id: UUID | None, size: int) -> Volume:
     """Say how far the archive goes that begins after `after_id` and takes about `size` bytes."""
-    async with connect(pool) as connection:
-        cursor = await connection.execute(
-            _sql["plan_volume"],
-            {
-                "owner_id": owner_id,
-                "after_id": after_id,
-                "bytes": size,
-                "conversations": _MAX_CONVERSATIONS,
-            },
-        )
-        row = await cursor.fetchone()
+    terms = {
+        "owner_id": owner_id,
+        "after_id": after_id,
+        "bytes": size,
+        "conversations": _MAX_CONVERSATIONS,
+    }
+    row = await statements.fetch_one(pool, _sql["plan_volume"], terms)
     assert row is not None
     return Volume(after_id, row["last_id"], bool(row["more"]))
 

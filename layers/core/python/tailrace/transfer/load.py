@@ -15,8 +15,8 @@ from psycopg import DataError, Error, IntegrityError
 from psycopg.types.json import Jsonb
 
 from tailrace.attachments.library import Library, refusals
-from tailrace.db import queries
-from tailrace.db.pool import Pool, connect, pipeline
+from tailrace.db import queries, statements
+from tailrace.db.pool import Pool, pipeline
 from tailrace.ids import parse_uuid, uuid7
 from tailrace.problems import Problem
 from tailrace.providers.registry import Providers
@@ -158,9 +158,8 @@ async def load(
 
 async def _known(pool: Pool, owner_id: UUID) -> set[_Key]:
     """Return what the owner has imported and not deleted, and what is their own."""
-    async with connect(pool) as connection:
-        cursor = await connection.execute(_sql["known_conversations"], {"owner_id": owner_id})
-        return {(row["source"], row["source_id"]) for row in await cursor.fetchall()}
+    rows = await statements.fetch_all(pool, _sql["known_conversations"], {"owner_id": owner_id})
+    return {(row["source"], row["source_id"]) for row in rows}
 
 
 class _Loader:
