@@ -7,7 +7,7 @@ whose key, if it is one that calls, has that scope.
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from tailrace.auth.identity import (
     Caller,
@@ -83,6 +83,12 @@ Writer = Annotated[Caller, require("write")]
 Person = Annotated[Caller, Depends(_get_person)]
 #: An admin, signed in or with a key that has this scope.
 Admin = Annotated[Caller, Depends(_get_admin)]
+
+
+#: How long a page of a list may be at the most.
+PageSize = Annotated[int, Query(ge=1, le=100)]
+#: Where a page begins, as the page before it said; the first one without.
+PageCursor = Annotated[str | None, Query(max_length=256)]
 
 
 async def _count_request(

@@ -8,10 +8,21 @@ from fastapi import Depends
 
 from tailrace.http.api.deps import CurrentCaller
 from tailrace.ids import parse_uuid
-from tailrace.problems import not_found
+from tailrace.problems import must_find, not_found
 
 # What a client may call its message; so it is asked for in tailrace.http.chat.
 _MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+def id_of(what: str, text: str) -> UUID:
+    """Return the id that stands in a path.
+
+    Raises
+    ------
+    Problem
+        404 when it cannot be one.
+    """
+    return must_find(what, parse_uuid(text))
 
 
 def _conversation_id(conversation_id: str, caller: CurrentCaller) -> UUID:
@@ -29,17 +40,11 @@ def _message_id(message_id: str) -> str:
 
 
 def _answer_id(message_id: str) -> UUID:
-    id = parse_uuid(message_id)
-    if id is None:
-        raise not_found("answer")
-    return id
+    return id_of("answer", message_id)
 
 
 def _call_id(call_id: str) -> UUID:
-    id = parse_uuid(call_id)
-    if id is None:
-        raise not_found("call")
-    return id
+    return id_of("call", call_id)
 
 
 ConversationId = Annotated[UUID, Depends(_conversation_id)]

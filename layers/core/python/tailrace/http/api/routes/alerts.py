@@ -21,17 +21,14 @@ from tailrace.alerts.rules import (
 )
 from tailrace.alerts.states import State
 from tailrace.alerts.targets.base import NUMBERS, user_of
-from tailrace.http.api.deps import Admin, CurrentServices
-from tailrace.ids import parse_uuid
-from tailrace.problems import invalid, not_found
+from tailrace.http.api.deps import Admin, CurrentServices, PageCursor, PageSize
+from tailrace.http.api.paths import id_of
+from tailrace.problems import invalid
 
 router = APIRouter(prefix="/api/admin/alerts", tags=["admin"])
 
 # A silence that nobody ends must not hide a rule for good.
 _LONGEST_SILENCE = timedelta(days=90)
-
-_Limit = Annotated[int, Query(ge=1, le=100)]
-_Cursor = Annotated[str | None, Query(max_length=256)]
 
 
 class RuleChange(BaseModel):
@@ -131,16 +128,12 @@ class EventPage(BaseModel):
 
 @router.get("")
 async def list_alerts(
-    services: CurrentServices, caller: Admin, limit: _Limit = 30, cursor: _Cursor = None
+    services: CurrentServices, caller: Admin, limit: PageSize = 30, cursor: PageCursor = None
 ) -> RulePage:
     """List rules with their states, the oldest rule first."""
     rows = await store.list_rules(services.pool, limit + 1, services.cursors.decode(cursor))
-    page = [_rule(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return RulePage(
-        items=page,
-        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-    )
+    page, next_cursor = services.cursors.page(rows, limit)
+    return RulePage(items=[_rule(row) for row in page], next_cursor=next_cursor)
 
 
 @router.get("/history")
@@ -148,17 +141,14 @@ async def list_history(
     services: CurrentServices,
     caller: Admin,
     rule_id: Annotated[UUID | None, Query()] = None,
-    limit: _Limit = 30,
-    cursor: _Cursor = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
 ) -> EventPage:
     """List how states changed and who was told, the newest first."""
     before = services.cursors.decode(cursor)
     rows = await store.list_events(services.pool, limit + 1, before, rule_id)
-    page = [_event(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return EventPage(
-        items=page, next_cursor=services.cursors.encode(page[-1].at, page[-1].id) if more else None
-    )
+    page, next_cursor = services.cursors.page(rows, limit, lambda row: (row["at"], row["id"]))
+    return EventPage(items=[_event(row) for row in page], next_cursor=next_cursor)
 
 
 @router.post("", status_code=201)
@@ -176,13 +166,13 @@ async def change_alert(
     for name, value in changes.items():
         if value is None and name not in ("resolve_threshold", "provider_name", "request_model"):
             raise invalid(name, "Must not be null.")
-    return _rule(await store.change(services.pool, _id(alert_id), changes))
+    return _rule(await store.change(services.pool, id_of("alert rule", alert_id), changes))
 
 
 @router.delete("/{alert_id}", status_code=204)
 async def delete_alert(alert_id: str, services: CurrentServices, caller: Admin) -> None:
     """Delete a rule; what it has set off is ended within a minute."""
-    await store.delete(services.pool, _id(alert_id))
+    await store.delete(services.pool, id_of("alert rule", alert_id))
 
 
 @router.put("/{alert_id}/silence")
@@ -193,20 +183,13 @@ async def silence_alert(
     now = datetime.now(body.until.tzinfo)
     if not now < body.until <= now + _LONGEST_SILENCE:
         raise invalid("until", f"Must lie within the next {_LONGEST_SILENCE.days} days.")
-    return _rule(await store.silence(services.pool, _id(alert_id), body.until))
+    return _rule(await store.silence(services.pool, id_of("alert rule", alert_id), body.until))
 
 
 @router.delete("/{alert_id}/silence")
 async def end_silence(alert_id: str, services: CurrentServices, caller: Admin) -> RuleItem:
     """Tell of a rule again, at once of what fires."""
-    return _rule(await store.silence(services.pool, _id(alert_id), None))
-
-
-def _id(text: str) -> UUID:
-    id = parse_uuid(text)
-    if id is None:
-        raise not_found("alert rule")
-    return id
+    return _rule(await store.silence(services.pool, id_of("alert rule", alert_id), None))
 
 
 def _rule(row: dict[str, Any]) -> RuleItem:

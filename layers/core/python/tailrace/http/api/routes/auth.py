@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -15,9 +15,9 @@ from tailrace.auth.identity import (
     client_address,
     set_session_cookie,
 )
-from tailrace.http.api.deps import CurrentCaller, CurrentServices, Person
-from tailrace.ids import parse_uuid
-from tailrace.problems import Problem, not_found
+from tailrace.http.api.deps import CurrentCaller, CurrentServices, PageCursor, PageSize, Person
+from tailrace.http.api.paths import id_of
+from tailrace.problems import Problem
 from tailrace.services import Services
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -217,28 +217,22 @@ async def confirm_reset(body: Reset, request: Request, services: CurrentServices
 async def list_sessions(
     services: CurrentServices,
     caller: Person,
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
 ) -> SessionPage:
     """List where the caller is signed in, the newest first."""
     rows = await sessions.list_page(
         services.pool, caller.id, limit + 1, services.cursors.decode(cursor)
     )
-    page = [SessionItem(**row, current=row["id"] == caller.session_id) for row in rows[:limit]]
-    more = len(rows) > limit
-    return SessionPage(
-        items=page,
-        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-    )
+    page, next_cursor = services.cursors.page(rows, limit)
+    items = [SessionItem(**row, current=row["id"] == caller.session_id) for row in page]
+    return SessionPage(items=items, next_cursor=next_cursor)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
 async def end_session(session_id: str, services: CurrentServices, caller: Person) -> None:
     """Sign out somewhere else."""
-    id = parse_uuid(session_id)
-    if id is None:
-        raise not_found("session")
-    await sessions.end_one(services.pool, caller.id, id)
+    await sessions.end_one(services.pool, caller.id, id_of("session", session_id))
 
 
 def _can_reset(services: Services) -> bool:

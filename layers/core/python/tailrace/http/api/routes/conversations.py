@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from tailrace.auth.identity import Caller
 from tailrace.conversations import changes, store
-from tailrace.http.api.deps import CurrentServices, Reader, Writer, require
+from tailrace.http.api.deps import CurrentServices, PageCursor, PageSize, Reader, Writer, require
 from tailrace.http.api.paths import ConversationId
 from tailrace.http.api.routes.feedback import Feedback
 from tailrace.problems import invalid
@@ -116,8 +116,8 @@ class Changes(BaseModel):
 async def list_conversations(
     services: CurrentServices,
     caller: Annotated[Caller, require("read", guests=True)],
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
     archived: bool = False,
     deleted: bool = False,
     tag: Annotated[str | None, Query(max_length=50, pattern=_LINE)] = None,
@@ -140,13 +140,8 @@ async def list_conversations(
         rows = await store.list_page(
             pool, caller.id, limit_and_one, before, archived=archived, tag=tag
         )
-    page = [Conversation(**row) for row in rows[:limit]]
-    last = page[-1] if len(rows) > limit else None
-    return ConversationPage(
-        items=page,
-        next_cursor=last
-        and services.cursors.encode(last.pinned, last.deleted_at or last.updated_at, last.id),
-    )
+    page, next_cursor = services.cursors.page(rows, limit, _place)
+    return ConversationPage(items=[Conversation(**row) for row in page], next_cursor=next_cursor)
 
 
 @router.get("/{conversation_id}")
@@ -195,3 +190,7 @@ async def restore_conversation(
     kept_for = services.settings.deleted_kept_for
     row = await changes.restore(services.pool, caller.id, id, kept_for=kept_for)
     return ConversationWithMessages(**row)
+
+
+def _place(row: store.Row) -> store.PageKey:
+    return row["pinned"], row["deleted_at"] or row["updated_at"], row["id"]

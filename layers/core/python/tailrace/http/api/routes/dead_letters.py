@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from msgspec import Meta
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from tailrace.http.api.deps import Admin, CurrentServices
+from tailrace.http.api.deps import Admin, CurrentServices, PageCursor, PageSize
 from tailrace.problems import not_found
 from tailrace.telemetry import dead_letters
 
@@ -84,8 +84,8 @@ class Purged(BaseModel):
 async def list_dead_letters(
     services: CurrentServices,
     caller: Admin,
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
     parked: bool | None = None,
 ) -> DeadLetterPage:
     """List dead letters, the newest first."""
@@ -93,11 +93,8 @@ async def list_dead_letters(
     rows = await dead_letters.list_page(
         services.pool, limit + 1, before=key[0] if key else None, parked=parked
     )
-    page = [DeadLetterItem(**row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return DeadLetterPage(
-        items=page, next_cursor=services.cursors.encode(page[-1].id) if more else None
-    )
+    page, next_cursor = services.cursors.page(rows, limit, lambda row: (row["id"],))
+    return DeadLetterPage(items=[DeadLetterItem(**row) for row in page], next_cursor=next_cursor)
 
 
 @router.get("/{letter_id}")

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from tailrace.auth import keys
 from tailrace.auth.keys import Scope
-from tailrace.http.api.deps import CurrentServices, Person
-from tailrace.ids import parse_uuid
-from tailrace.problems import Problem, invalid, not_found
+from tailrace.http.api.deps import CurrentServices, PageCursor, PageSize, Person
+from tailrace.http.api.paths import id_of
+from tailrace.problems import Problem, invalid
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
 
@@ -76,19 +76,15 @@ class KeyPage(BaseModel):
 async def list_keys(
     services: CurrentServices,
     caller: Person,
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
 ) -> KeyPage:
     """List the caller's keys, the newest first."""
     rows = await keys.list_page(
         services.pool, caller.id, limit + 1, services.cursors.decode(cursor)
     )
-    page = [KeyItem(**row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return KeyPage(
-        items=page,
-        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-    )
+    page, next_cursor = services.cursors.page(rows, limit)
+    return KeyPage(items=[KeyItem(**row) for row in page], next_cursor=next_cursor)
 
 
 @router.post("", status_code=201)
@@ -114,20 +110,13 @@ async def change_key(
     if body.scopes is not None:
         changes["scopes"] = _in_order(body.scopes)
     _future(body.expires_at)
-    return KeyItem(**await keys.change(services.pool, caller.id, _id(key_id), changes))
+    return KeyItem(**await keys.change(services.pool, caller.id, id_of("key", key_id), changes))
 
 
 @router.delete("/{key_id}", status_code=204)
 async def revoke_key(key_id: str, services: CurrentServices, caller: Person) -> None:
     """Revoke a key."""
-    await keys.revoke(services.pool, caller.id, _id(key_id))
-
-
-def _id(key_id: str) -> UUID:
-    id = parse_uuid(key_id)
-    if id is None:
-        raise not_found("key")
-    return id
+    await keys.revoke(services.pool, caller.id, id_of("key", key_id))
 
 
 def _in_order(scopes: list[Scope]) -> list[Scope]:

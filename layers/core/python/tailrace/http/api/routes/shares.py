@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from tailrace.auth.identity import Caller
 from tailrace.conversations import store as conversations
-from tailrace.http.api.deps import CurrentServices, Reader, Writer
+from tailrace.http.api.deps import CurrentServices, PageCursor, PageSize, Reader, Writer
 from tailrace.http.api.files import send_part
-from tailrace.http.api.paths import ConversationId
-from tailrace.ids import parse_uuid
-from tailrace.problems import invalid, not_found
+from tailrace.http.api.paths import ConversationId, id_of
+from tailrace.problems import invalid
 from tailrace.sharing import store
 
 router = APIRouter(tags=["shares"])
@@ -126,19 +125,15 @@ async def list_shares(
     id: ConversationId,
     services: CurrentServices,
     caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
 ) -> SharePage:
     """List the links to a conversation, the newest first."""
     before = services.cursors.decode(cursor)
     await conversations.require(services.pool, caller.id, id)
     rows = await store.list_page(services.pool, caller.id, id, limit + 1, before)
-    page = [Share(**row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return SharePage(
-        items=page,
-        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-    )
+    page, next_cursor = services.cursors.page(rows, limit)
+    return SharePage(items=[Share(**row) for row in page], next_cursor=next_cursor)
 
 
 @router.delete("/api/conversations/{conversation_id}/shares", status_code=204)
@@ -153,10 +148,7 @@ async def revoke_share(
     id: ConversationId, share_id: str, services: CurrentServices, caller: Writer
 ) -> None:
     """Revoke one link."""
-    share = parse_uuid(share_id)
-    if share is None:
-        raise not_found("link")
-    await store.revoke(services.pool, caller.id, id, share)
+    await store.revoke(services.pool, caller.id, id, id_of("link", share_id))
 
 
 @router.get("/api/shared/{token}")

@@ -38,6 +38,5 @@ async def list_tags(
     if caller.kind == "guest":
         return TagPage(items=[], next_cursor=None)
     rows = await store.list_tags(services.pool, caller.id, limit + 1, after and after[0])
-    page = [Tag(**row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return TagPage(items=page, next_cursor=services.cursors.encode(page[-1].tag) if more else None)
+    page, next_cursor = services.cursors.page(rows, limit, lambda row: (row["tag"],))
+    return TagPage(items=[Tag(**row) for row in page], next_cursor=next_cursor)

@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tailrace.auth.identity import Caller, client_address
 from tailrace.http.api.deps import Admin, CurrentServices, require
-from tailrace.ids import parse_uuid
+from tailrace.http.api.paths import id_of
 from tailrace.limits import quotas
 from tailrace.metrics.money import usd
-from tailrace.problems import not_found
 from tailrace.services import Services
 
 router = APIRouter(tags=["usage"])
@@ -100,7 +99,7 @@ async def get_usage(
 @router.get("/api/admin/users/{user_id}/quota")
 async def get_quota(user_id: str, services: CurrentServices, caller: Admin) -> UsageOfUser:
     """Tell what a user has used of which quotas."""
-    return await _usage_of(services, _user_id(user_id))
+    return await _usage_of(services, id_of("user", user_id))
 
 
 @router.put("/api/admin/users/{user_id}/quota")
@@ -108,7 +107,7 @@ async def put_quota(
     user_id: str, body: QuotaChange, services: CurrentServices, caller: Admin
 ) -> UsageOfUser:
     """Give a user quotas in place of the settings; nothing given takes them back."""
-    id = _user_id(user_id)
+    id = id_of("user", user_id)
     given = {
         name: quotas.UNLIMITED if value == "unlimited" else value
         for name, value in body.model_dump().items()
@@ -137,10 +136,3 @@ async def _usage_of(services: Services, user_id: UUID) -> UsageOfUser:
 
 def _amount(name: str, amount: Decimal | None) -> int | str | None:
     return usd(amount) if amount is None or name.startswith("usd") else int(amount)
-
-
-def _user_id(text: str) -> UUID:
-    id = parse_uuid(text)
-    if id is None:
-        raise not_found("user")
-    return id

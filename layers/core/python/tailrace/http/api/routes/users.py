@@ -1,16 +1,15 @@
 """Users, as an admin sees and changes them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from tailrace.auth import users
-from tailrace.http.api.deps import Admin, CurrentServices
-from tailrace.ids import parse_uuid
-from tailrace.problems import not_found
+from tailrace.http.api.deps import Admin, CurrentServices, PageCursor, PageSize
+from tailrace.http.api.paths import id_of
 
 router = APIRouter(prefix="/api/admin/users", tags=["admin"])
 
@@ -46,17 +45,13 @@ class UserPage(BaseModel):
 async def list_users(
     services: CurrentServices,
     caller: Admin,
-    limit: Annotated[int, Query(ge=1, le=100)] = 30,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: PageSize = 30,
+    cursor: PageCursor = None,
 ) -> UserPage:
     """List all users, the newest first."""
     rows = await users.list_page(services.pool, limit + 1, services.cursors.decode(cursor))
-    page = [UserItem(**row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return UserPage(
-        items=page,
-        next_cursor=services.cursors.encode(page[-1].created_at, page[-1].id) if more else None,
-    )
+    page, next_cursor = services.cursors.page(rows, limit)
+    return UserPage(items=[UserItem(**row) for row in page], next_cursor=next_cursor)
 
 
 @router.patch("/{user_id}")
@@ -64,7 +59,5 @@ async def change_user(
     user_id: str, body: UserChange, services: CurrentServices, caller: Admin
 ) -> UserItem:
     """Change a user's role, or disable the account: its sessions end and its keys stop working."""
-    id = parse_uuid(user_id)
-    if id is None:
-        raise not_found("user")
+    id = id_of("user", user_id)
     return UserItem(**await users.change(services.pool, id, body.role, body.disabled))
