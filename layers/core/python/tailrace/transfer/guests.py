@@ -25,7 +25,7 @@ from tailrace.problems import Problem, invalid
 from tailrace.providers.registry import Providers
 from tailrace.search import index_rest
 from tailrace.settings import Settings
-from tailrace.transfer import draft
+from tailrace.transfer import draft, ours
 from tailrace.transfer.draft import Node
 
 _sql = queries.load("guests")
@@ -34,47 +34,26 @@ _sql = queries.load("guests")
 MAX_CONVERSATIONS = 100
 _MAX_MESSAGES = 1000
 
-_Name = Annotated[str, Meta(max_length=256)]
-_Count = Annotated[int, Meta(ge=0, le=2**53)]
-_Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
-_NOTHING = msgspec.Raw(b"{}")
 
-
-class _Usage(msgspec.Struct, omit_defaults=True):
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    reasoning_output_tokens: _Count | None = None
-    usage_estimated: bool | None = None
-
-
-class _Metadata(msgspec.Struct, omit_defaults=True):
+class _Metadata(ours.Metadata, omit_defaults=True):
     """What the page keeps of an answer and shows again."""
 
-    status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] = "complete"
-    model: _Name | None = None
-    fallback_from: _Name | None = None
-    finish_reason: Annotated[str, Meta(max_length=64)] | None = None
-    usage: _Usage | None = None
-    duration: _Seconds | None = None
-    time_to_first_chunk: _Seconds | None = None
-    omitted_messages: _Count | None = None
-    omitted_files: _Count | None = None
-    error: draft.Failure | None = None
+    status: ours.Status = "complete"
+    omitted_files: ours.Count | None = None
 
 
 class _UIMessage(msgspec.Struct):
     id: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}$")]
     role: Literal["user", "assistant"]
     parts: Annotated[list[Part], Meta(max_length=1000)]
-    metadata: msgspec.Raw = _NOTHING
+    metadata: msgspec.Raw = ours.NOTHING
 
 
 class _Conversation(msgspec.Struct, forbid_unknown_fields=True):
     id: UUID
     messages: Annotated[list[_UIMessage], Meta(max_length=_MAX_MESSAGES)]
     title: Annotated[str, Meta(max_length=1000)] | None = None
-    model: _Name | None = None
+    model: ours.ModelName | None = None
     created_at: Annotated[str, Meta(max_length=64)] | None = None
     updated_at: Annotated[str, Meta(max_length=64)] | None = None
 
@@ -269,11 +248,8 @@ def _nodes(messages: list[_UIMessage], settings: Settings, left_out: Counter[str
                 left_out["files" if part.type == "file" else "parts"] += 1
         metadata, status = {}, "complete"
         if message.role == "assistant":
-            metadata = _metadata_of(message.metadata)
-            status = metadata.pop("status", "complete")
-            # Who wrote it does not write on here, and an answer that failed says how.
-            if status == "streaming" or (status == "error" and "error" not in metadata):
-                status = "interrupted"
+            metadata = ours.known(message.metadata, _metadata_decoder)
+            status = ours.ended(metadata.pop("status", "complete"), metadata)
         if parts or status != "complete":
             nodes.append(Node(message.id, None, message.role, parts, status, metadata))
     return nodes
@@ -284,23 +260,7 @@ def _part(part: Part, role: draft.Role, settings: Settings) -> dict[str, Any] | 
         if role != "user":
             return None
         return draft.file_part(part.url, part.media_type, part.filename, settings)
-    if part.type not in ("text", "reasoning") or part.text is None:
-        return None
-    kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}
-    if part.provider_metadata and role == "assistant":
-        metadata = draft.provider_metadata(part.provider_metadata)
-        if metadata is not None:
-            kept["providerMetadata"] = metadata
-    return kept
-
-
-def _metadata_of(told: msgspec.Raw) -> dict[str, Any]:
-    """Return what we know of an answer, nothing if it is not what it should be."""
-    try:
-        metadata = _metadata_decoder.decode(told)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return draft.storable_json(msgspec.to_builtins(metadata))
+    return ours.spoken(part, role)
 
 
 async def _model(providers: Providers, asked: str | None) -> str:

@@ -11,39 +11,12 @@ from tailrace.conversations.parts import Part
 from tailrace.providers.base import ReasoningEffort
 from tailrace.runs.attachments import data_url
 from tailrace.settings import Settings
-from tailrace.transfer import draft
+from tailrace.transfer import draft, ours
 from tailrace.transfer.draft import Draft, Node
 from tailrace.transfer.unpack import Files
 
 _Id = Annotated[str, Meta(min_length=1, max_length=64)]
 _Time = Annotated[str, Meta(max_length=64)]
-_Model = Annotated[str, Meta(max_length=256)]
-_Count = Annotated[int, Meta(ge=0, le=2**53)]
-_Seconds = Annotated[float, Meta(ge=0, le=10 * 86_400)]
-
-_NOTHING = msgspec.Raw(b"{}")
-
-
-class _Usage(msgspec.Struct, omit_defaults=True):
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    cache_write_input_tokens: _Count | None = None
-    reasoning_output_tokens: _Count | None = None
-    usage_estimated: bool | None = None
-
-
-class _Metadata(msgspec.Struct, omit_defaults=True):
-    """What an answer tells of itself that is true wherever it is read."""
-
-    model: _Model | None = None
-    fallback_from: _Model | None = None
-    finish_reason: Annotated[str, Meta(max_length=64)] | None = None
-    usage: _Usage | None = None
-    duration: _Seconds | None = None
-    time_to_first_chunk: _Seconds | None = None
-    omitted_messages: _Count | None = None
-    error: draft.Failure | None = None
 
 
 class _Message(msgspec.Struct):
@@ -51,9 +24,9 @@ class _Message(msgspec.Struct):
     role: Literal["user", "assistant"]
     parts: Annotated[list[Part], Meta(max_length=1000)]
     parent_id: _Id | None = None
-    status: Literal["complete", "streaming", "error", "cancelled", "interrupted"] = "complete"
+    status: ours.Status = "complete"
     created_at: _Time | None = None
-    metadata: msgspec.Raw = _NOTHING
+    metadata: msgspec.Raw = ours.NOTHING
 
 
 class _Parameters(msgspec.Struct, omit_defaults=True):
@@ -69,9 +42,9 @@ class Conversation(msgspec.Struct):
     messages: list[_Message]
     title: Annotated[str, Meta(max_length=1000)] | None = None
     title_source: Literal["prompt", "model", "user"] = "user"
-    model: _Model | None = None
+    model: ours.ModelName | None = None
     system_prompt: Annotated[str, Meta(max_length=32_000)] | None = None
-    parameters: msgspec.Raw = _NOTHING
+    parameters: msgspec.Raw = ours.NOTHING
     tags: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=20)] = []
     pinned_at: _Time | None = None
     archived_at: _Time | None = None
@@ -81,7 +54,7 @@ class Conversation(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(Conversation)
-_metadata_decoder = msgspec.json.Decoder(_Metadata)
+_metadata_decoder = msgspec.json.Decoder(ours.Metadata)
 _parameters_decoder = msgspec.json.Decoder(_Parameters)
 
 
@@ -117,7 +90,7 @@ def read(data: msgspec.Raw, source_id: str, settings: Settings, files: Files) ->
         title_source=told.title_source if title_source == "user" else "prompt",
         model=draft.text(told.model) if told.model else None,
         system_prompt=draft.text(told.system_prompt) if told.system_prompt else None,
-        parameters=_known(told.parameters, _parameters_decoder),
+        parameters=ours.known(told.parameters, _parameters_decoder),
         tags=list(dict.fromkeys(tag for tag in map(_tag, told.tags) if tag)),
         pinned_at=draft.moment(told.pinned_at),
         archived_at=draft.moment(told.archived_at),
@@ -130,12 +103,7 @@ def read(data: msgspec.Raw, source_id: str, settings: Settings, files: Files) ->
 
 
 def _node(message: _Message, settings: Settings, files: Files, left_out: Counter[str]) -> Node:
-    metadata = _known(message.metadata, _metadata_decoder)
-    status = message.status
-    # Whoever wrote an answer that was under way does not write on here, and an answer that failed
-    # says how.
-    if status == "streaming" or (status == "error" and "error" not in metadata):
-        status = "interrupted"
+    metadata = ours.known(message.metadata, _metadata_decoder)
     parts = []
     for part in message.parts:
         kept = _part(part, message.role, settings, files)
@@ -148,7 +116,7 @@ def _node(message: _Message, settings: Settings, files: Files, left_out: Counter
         draft.text(message.parent_id) if message.parent_id else None,
         message.role,
         parts,
-        status,
+        ours.ended(message.status, metadata),
         metadata,
         draft.moment(message.created_at),
     )
@@ -164,23 +132,7 @@ def _part(part: Part, role: draft.Role, settings: Settings, files: Files) -> dic
             data = files.read(id, settings.max_upload_bytes)
             url = data_url(part.media_type or "", data) if data is not None else None
         return draft.file_part(url, part.media_type, part.filename, settings)
-    if part.type not in ("text", "reasoning") or part.text is None:
-        return None
-    kept: dict[str, Any] = {"type": part.type, "text": draft.text(part.text)}
-    if part.provider_metadata and role == "assistant":
-        metadata = draft.provider_metadata(part.provider_metadata)
-        if metadata is not None:
-            kept["providerMetadata"] = metadata
-    return kept
-
-
-def _known(data: msgspec.Raw, decoder: msgspec.json.Decoder[Any]) -> dict[str, Any]:
-    """Return what we know of an object, nothing if it is not what it should be."""
-    try:
-        told = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return draft.storable_json(msgspec.to_builtins(told))
+    return ours.spoken(part, role)
 
 
 def _tag(tag: str) -> str:
