@@ -8,10 +8,8 @@ row, while a day's rows are emptied once, in seconds, when nobody writes to them
 All of it may run twice, run beside itself and be killed anywhere.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,23 +17,18 @@ from uuid import UUID
 import msgspec
 from psycopg import sql
 from psycopg.errors import UndefinedTable
-from psycopg.rows import tuple_row
 
 from tailrace.db import queries
 from tailrace.db.pool import Connection, Pool, connect, transaction
-from tailrace.ids import uuid7
-from tailrace.maintenance.archive import ArchiveError, Shelf
+from tailrace.maintenance.archive import ArchiveError
+from tailrace.maintenance.archive.partition import archive_partition
 from tailrace.maintenance.partitions import InUse, Partition, change_partitions, partitions
 
 if TYPE_CHECKING:
     from tailrace.services import Services
-    from tailrace.settings import Settings
 
 _log = logging.getLogger(__name__)
 _sql = queries.load("storage")
-
-# Any constant does, as long as nothing else in the database takes the same lock.
-_ARCHIVE_LOCK = 0x7461_696C_6172_6368
 
 # Rows of one transaction.
 _BATCH = 2_000
@@ -121,11 +114,11 @@ async def _drop_events(
         try:
             archive_id = None
             if shelf is not None and not await _is_empty(services.pool, partition):
-                archive = await _archive(services.pool, services.settings, shelf, partition)
-                if archive is None:
+                archived = await archive_partition(services, shelf, partition)
+                if archived is None:
                     # Somebody else is at it.
                     break
-                archive_id, is_new = archive
+                archive_id, is_new = archived
                 if is_new:
                     report.archived.append(partition.name)
             if await _drop(services.pool, partition, archive_id):
@@ -145,83 +138,6 @@ async def _is_empty(pool: Pool, partition: Partition) -> bool:
     async with connect(pool) as connection:
         row = await (await _about(connection, "is_partition_empty", partition)).fetchone()
     return row is None or row["empty"]
-
-
-async def _archive(
-    pool: Pool, settings: "Settings", shelf: Shelf, partition: Partition
-) -> tuple[UUID, bool] | None:
-    """Write a partition to the shelf and read it back, unless that was done.
-
-    Returns
-    -------
-    tuple or None
-        The archive's id and whether it was written now; ``None`` when somebody else is writing.
-    """
-    from tailrace.maintenance.archive import parquet
-
-    table = parquet.Table(settings.archive_contents == "everything")
-    terms = partition._asdict() | {"id": uuid7(), "location": shelf.location}
-    async with connect(pool) as connection, _lock(connection) as is_ours:
-        if not is_ours:
-            return None
-        archive = await (await connection.execute(_sql["begin_archive"], terms)).fetchone()
-        assert archive is not None
-        id: UUID = archive["id"]
-        if archive["verified_at"] is not None:
-            return id, False
-        name = _file_name(partition, id)
-        written = await _write(connection, shelf, name, partition, table)
-        await asyncio.to_thread(parquet.verify, shelf, name, written)
-        await connection.execute(_sql["finish_archive"], {"id": id, **written._asdict()})
-    _log.info("%s is archived: %d rows", partition.name, written.row_count)
-    return id, True
-
-
-@asynccontextmanager
-async def _lock(connection: Connection) -> AsyncIterator[bool]:
-    """Hold the lock of archives, longer than a transaction, if nobody else does."""
-    cursor = await connection.execute(_sql["lock_archives"], {"key": _ARCHIVE_LOCK})
-    row = await cursor.fetchone()
-    is_ours = row is not None and row["locked"]
-    try:
-        yield is_ours
-    finally:
-        # With a broken connection the lock is gone as well.
-        if is_ours and not connection.broken:
-            await connection.execute(_sql["unlock_archives"], {"key": _ARCHIVE_LOCK})
-
-
-async def _write(
-    connection: Connection, shelf: Shelf, name: str, partition: Partition, table: Any
-) -> Any:
-    """Send the rows of a partition to the shelf, one row group at a time."""
-    from tailrace.maintenance.archive import parquet
-
-    columns = [
-        sql.SQL("{}::text" if as_text else "{}").format(sql.Identifier(column))
-        for column, as_text in table.columns
-    ]
-    select = sql.SQL("SELECT {} FROM {} ORDER BY started_at, id").format(
-        sql.SQL(", ").join(columns), sql.Identifier(partition.name)
-    )
-    draft = await asyncio.to_thread(shelf.write, name)
-    try:
-        writer = parquet.Writer(draft, table)
-        async with (
-            connection.transaction(),
-            connection.cursor(name="archive", row_factory=tuple_row) as cursor,
-        ):
-            # What it sees is settled here; later events show when the rows are counted.
-            await cursor.execute(select)
-            while rows := await cursor.fetchmany(parquet.ROWS):
-                await asyncio.to_thread(writer.write, rows)
-        written = await asyncio.to_thread(writer.finish)
-        await asyncio.to_thread(draft.keep)
-    except BaseException:
-        # Not to be put off by whatever stops us.
-        await asyncio.shield(asyncio.to_thread(draft.discard))
-        raise
-    return written
 
 
 async def _drop(pool: Pool, partition: Partition, archive_id: UUID | None) -> bool:
@@ -329,8 +245,3 @@ async def _delete(pool: Pool, statement: Any, terms: dict[str, Any], is_time_up:
 async def _about(connection: Connection, statement: str, partition: Partition) -> Any:
     name = sql.Identifier(partition.name)
     return await connection.execute(sql.SQL(_sql[statement]).format(name=name))
-
-
-def _file_name(partition: Partition, id: UUID) -> str:
-    # Readers of Parquet know this way to tell days apart by their folders.
-    return f"inference_log/day={partition.starts_at:%Y-%m-%d}/{partition.name}-{id}.parquet"

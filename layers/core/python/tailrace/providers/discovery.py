@@ -11,6 +11,7 @@ https://lmstudio.ai/docs/developer/rest/list
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -25,6 +26,16 @@ Server = Literal["llama.cpp", "ollama", "vllm", "lmstudio", "openrouter"]
 
 # How many models Ollama is asked about at the same time.
 _AT_ONCE = 4
+# What the servers call what a model can do.
+_CAPABILITIES: dict[str, "Capability"] = {
+    "vision": "vision",
+    "image input": "vision",
+    "file input": "documents",
+    "reasoning": "reasoning",
+    "thinking": "reasoning",
+    "tools": "tools",
+    "trained_for_tool_use": "tools",
+}
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
 
 
@@ -257,19 +268,14 @@ def _window_in(meta: _Meta) -> int | None:
     return meta.n_ctx or meta.n_ctx_train
 
 
+def _in_our_words(told: Iterable[str]) -> frozenset["Capability"]:
+    return frozenset(_CAPABILITIES[word] for word in told if word in _CAPABILITIES)
+
+
 def _info(model: _Model) -> ModelInfo | None:
     architecture = model.architecture or _Architecture()
     if architecture.output_modalities and "text" not in architecture.output_modalities:
         return None
-    capabilities: set[Capability] = set()
-    if "image" in architecture.input_modalities:
-        capabilities.add("vision")
-    if "file" in architecture.input_modalities:
-        capabilities.add("documents")
-    if "reasoning" in model.supported_parameters:
-        capabilities.add("reasoning")
-    if "tools" in model.supported_parameters:
-        capabilities.add("tools")
     top = model.top_provider or _TopProvider()
     return ModelInfo(
         name=model.id,
@@ -277,20 +283,16 @@ def _info(model: _Model) -> ModelInfo | None:
         # What the provider first asked has, which may be less than the model could.
         context_window=top.context_length or model.context_length or model.max_model_len,
         output_limit=top.max_completion_tokens,
-        capabilities=frozenset(capabilities),
+        capabilities=_in_our_words(
+            {f"{kind} input" for kind in architecture.input_modalities}
+            | set(model.supported_parameters)
+        ),
     )
 
 
 def _shown(name: str, shown: _Show) -> ModelInfo | None:
     if shown.capabilities and "completion" not in shown.capabilities:
         return None
-    capabilities: set[Capability] = set()
-    if "vision" in shown.capabilities:
-        capabilities.add("vision")
-    if "thinking" in shown.capabilities:
-        capabilities.add("reasoning")
-    if "tools" in shown.capabilities:
-        capabilities.add("tools")
     architecture = shown.model_info.get("general.architecture")
     trained = shown.model_info.get(f"{architecture}.context_length")
     # A prompt longer than num_ctx is cut without a word, whatever the model was trained for.
@@ -301,24 +303,17 @@ def _shown(name: str, shown: _Show) -> ModelInfo | None:
     return ModelInfo(
         name=name,
         context_window=min(windows, default=None),
-        capabilities=frozenset(capabilities),
+        capabilities=_in_our_words(shown.capabilities),
     )
 
 
 def _studied(model: _StudioModel) -> ModelInfo:
     told = model.capabilities or {}
-    capabilities: set[Capability] = set()
-    if told.get("vision"):
-        capabilities.add("vision")
-    if told.get("reasoning"):
-        capabilities.add("reasoning")
-    if told.get("trained_for_tool_use"):
-        capabilities.add("tools")
     loaded = [one.config.get("context_length") for one in model.loaded_instances]
     windows = [window for window in loaded if isinstance(window, int)]
     return ModelInfo(
         name=model.key,
         display_name=model.display_name,
         context_window=min(windows, default=model.max_context_length),
-        capabilities=frozenset(capabilities),
+        capabilities=_in_our_words(word for word, is_so in told.items() if is_so),
     )
