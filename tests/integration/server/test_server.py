@@ -103,6 +103,7 @@ async def test_schedules_can_be_left_to_others(
     [
         ({"TAILRACE_SECRET_KEY": "short"}, (), "TAILRACE_SECRET_KEY"),
         ({}, ("--page", "/nowhere"), "there is no page in /nowhere"),
+        ({}, ("--port", "x"), "argument --port: invalid int value: 'x'"),
         ({}, ("--port", "99999"), "cannot listen on 127.0.0.1, port 99999"),
         ({}, ("--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
     ],
@@ -119,5 +120,5 @@ async def test_a_start_that_cannot_be_is_one_line(
         _, errors = await asyncio.wait_for(server.process.communicate(), 240)
         assert server.process.returncode == 2
     [line] = errors.decode().splitlines()
-    assert line.startswith("tailrace: ")
+    assert line.startswith(("tailrace: ", "python -m tailrace.server: "))
     assert message in line

@@ -7,11 +7,11 @@ import argparse
 import asyncio
 import logging
 import sys
-from typing import NoReturn
 
 import psycopg
 
 from tailrace.commands import dead_letters, functions, rollups
+from tailrace.commands.parser import Parser
 from tailrace.db.migrate import MigrationError
 from tailrace.problems import Problem
 from tailrace.services import Services
@@ -20,15 +20,9 @@ from tailrace.settings import Settings, SettingsError
 _COMMANDS = (functions, dead_letters, rollups)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(2)
-
-
 def main() -> int:
     """Run one command and return the exit code."""
-    parser = _Parser(prog="tailrace", description="Run Tailrace, and look after its data.")
+    parser = Parser(prog="tailrace", description="Run Tailrace, and look after its data.")
     commands = parser.add_subparsers(dest="command", required=True)
     for group in _COMMANDS:
         group.add(commands)

@@ -4,13 +4,13 @@ What the image runs. The schema is not its business: ``python -m tailrace migrat
 start that cannot be is one line on standard error and exit code 2.
 """
 
-import argparse
 import logging
 import signal
 import socket
 import sys
 from pathlib import Path
 
+from tailrace.commands.parser import Parser
 from tailrace.server.serving import serve_until
 from tailrace.settings import Settings, SettingsError
 
@@ -19,7 +19,7 @@ _PORT = 8787
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tailrace.server")
+    parser = Parser(prog="python -m tailrace.server")
     parser.add_argument("--page", type=Path, required=True, help="folder of the built page")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")  # noqa: S104
     parser.add_argument("--port", type=int, default=_PORT, help=f"default: {_PORT}")
