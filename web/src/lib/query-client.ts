@@ -27,3 +27,9 @@ export const queryClient = new QueryClient({
     },
   },
 });
+
+/** What an infinite query over one of the API's lists has in common with every other. */
+export const byCursor = {
+  initialPageParam: null as string | null,
+  getNextPageParam: (page: { next_cursor: string | null }) => page.next_cursor,
+};

@@ -8,7 +8,7 @@ import { Time } from "@/components/time";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Tooltip } from "@/components/ui/tooltip";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { accountApi, accountKeys, type KeyItem } from "./api";
 import { Confirm } from "./confirm";
 import { NewKeyDialog, RenameKeyDialog } from "./key-dialogs";
@@ -20,8 +20,7 @@ export function KeysSection({ is_admin }: { is_admin: boolean }) {
   const list = useInfiniteQuery({
     queryKey: accountKeys.keys,
     queryFn: ({ pageParam, signal }) => accountApi.keys(pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
   });
   const [opened, setOpened] = useState<Opened | null>(null);
   const close = () => setOpened(null);

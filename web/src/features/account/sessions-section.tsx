@@ -10,7 +10,7 @@ import { Notice } from "@/components/ui/notice";
 import { authApi } from "@/features/auth/api";
 import { useLeave } from "@/features/auth/use-me";
 import { sentence } from "@/lib/problem";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { accountApi, accountKeys, type SessionItem } from "./api";
 import { Confirm } from "./confirm";
 import { deviceName } from "./device";
@@ -20,8 +20,7 @@ export function SessionsSection() {
   const list = useInfiniteQuery({
     queryKey: accountKeys.sessions,
     queryFn: ({ pageParam, signal }) => accountApi.sessions(pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
   });
   const [leaving, setLeaving] = useState(false);
   const leave = useLeave(authApi.logoutEverywhere);

@@ -9,7 +9,7 @@ import { Card } from "@/components/ui/card";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
 import { useMe } from "@/features/auth/use-me";
 import type { Page } from "@/lib/api";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { AdminsOnly } from "./admins-only";
 import { adminApi, adminKeys, type UserItem } from "./api";
 import { UserSheet } from "./user-sheet";
@@ -27,8 +27,7 @@ function Users() {
   const list = useInfiniteQuery({
     queryKey: adminKeys.users,
     queryFn: ({ pageParam, signal }) => adminApi.users(pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
   });
   const [opened_id, setOpened] = useState<string | null>(null);
   const items = list.data?.pages.flatMap((page) => page.items);

@@ -16,7 +16,7 @@ import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
 import { Confirm } from "@/features/account/confirm";
 import { formatBytes, plural } from "@/lib/format";
 import { sentence } from "@/lib/problem";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { tell } from "@/lib/toasts";
 import { alertKeys, alertsApi, type DeadLetter, type DeadLetterItem } from "./api";
 
@@ -59,8 +59,7 @@ export function DeadLetters() {
   const list = useInfiniteQuery({
     queryKey: alertKeys.letterList(parked),
     queryFn: ({ pageParam, signal }) => alertsApi.letters(parked, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
     refetchInterval: ({ state }) => ((state.data?.pages.length ?? 1) > 1 ? false : EVERY),
   });
   const items = list.data?.pages.flatMap((page) => page.items);

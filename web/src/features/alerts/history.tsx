@@ -9,6 +9,7 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card, CardTitle } from "@/components/ui/card";
 import { Table, TableCell, TableHead, TableRow } from "@/components/ui/table";
+import { byCursor } from "@/lib/query-client";
 import { type AlertEvent, alertKeys, alertsApi, type Rule } from "./api";
 import { formatValue } from "./rules";
 import { StateBadge } from "./state-badge";
@@ -21,8 +22,7 @@ export function History({ rule, onAll }: { rule: Rule | null; onAll: () => void 
   const list = useInfiniteQuery({
     queryKey: alertKeys.history(rule_id),
     queryFn: ({ pageParam, signal }) => alertsApi.history(rule_id, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
     refetchInterval: ({ state }) => ((state.data?.pages.length ?? 1) > 1 ? false : EVERY),
   });
   const items = list.data?.pages.flatMap((page) => page.items);

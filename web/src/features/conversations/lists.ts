@@ -4,7 +4,7 @@
  */
 import { type InfiniteData, infiniteQueryOptions } from "@tanstack/react-query";
 import type { ConversationItem, Page } from "@/lib/api";
-import { keys, queryClient } from "@/lib/query-client";
+import { byCursor, keys, queryClient } from "@/lib/query-client";
 import { conversationsApi, type ListFilter } from "./api";
 
 export type ListData = InfiniteData<Page<ConversationItem>, string | null>;
@@ -17,8 +17,7 @@ export function listQuery(filter: ListFilter) {
     // The list that other parts of the page know is the recent one, unfiltered.
     queryKey: isRecent(filter) ? keys.conversations : [...keys.conversations, filter],
     queryFn: ({ pageParam, signal }) => conversationsApi.list(filter, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
   });
 }
 

@@ -1,6 +1,6 @@
 /** The numbers, read again every few seconds while the page is looked at. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { createStore, useStore } from "@/lib/store";
 import { numbersApi, type View } from "./api";
 import { type Chosen, refreshEvery, spanOf } from "./range";
@@ -66,8 +66,7 @@ export function useCalls(search: NumbersSearch, live: boolean) {
     queryKey: callsKey(search),
     queryFn: ({ pageParam, signal }) =>
       numbersApi.calls(spanOf(chosen, new Date()), only, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
     refetchInterval: (query) => refreshing && !live && isAtTop(query) && refreshEvery(chosen),
     refetchOnWindowFocus: (query) => refreshing && isAtTop(query),
     placeholderData: keepPreviousData,

@@ -2,6 +2,7 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ProblemError } from "@/lib/problem";
+import { byCursor } from "@/lib/query-client";
 import { type Match, type SearchFilters, search } from "./api";
 
 /** Milliseconds without a key before it is searched. */
@@ -22,8 +23,7 @@ export function useSearch(q: string, filters: SearchFilters, enabled: boolean) {
     queryKey: ["search", q, filters],
     // The signal is read, so a request that nobody waits for any more is given up.
     queryFn: ({ pageParam, signal }) => search(q, filters, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
     enabled: enabled && q !== "",
     placeholderData: q === "" ? undefined : keepPreviousData,
     staleTime: 10_000,

@@ -20,7 +20,7 @@ import { closeOverlay } from "@/features/conversations/overlay-state";
 import type { ConversationItem } from "@/lib/api";
 import { plural } from "@/lib/format";
 import { fieldErrors, sentence } from "@/lib/problem";
-import { queryClient } from "@/lib/query-client";
+import { byCursor, queryClient } from "@/lib/query-client";
 import { type CreatedShare, type NewShare, type Share, sharesApi } from "./api";
 import { EXPIRIES, expiresAt, isExpired } from "./expiry";
 
@@ -181,8 +181,7 @@ function Links({
   const list = useInfiniteQuery({
     queryKey,
     queryFn: ({ pageParam, signal }) => sharesApi.list(conversation.id, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
+    ...byCursor,
     select: ({ pages }) => pages.flatMap((page) => page.items),
   });
   const revoke = useMutation({
