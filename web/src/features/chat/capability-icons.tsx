@@ -1,6 +1,6 @@
 /** What a model can do, as small signs with names, and the legend that tells them. */
 import { BrainIcon, EyeIcon, FileTextIcon, type LucideIcon, WrenchIcon } from "lucide-react";
-import type { Capability } from "@/lib/api";
+import type { Capability, Model } from "@/lib/api";
 import { CAPABILITIES } from "./models";
 
 const ICONS: Record<Capability, LucideIcon> = {
@@ -28,10 +28,18 @@ export function CapabilityIcons({ capabilities }: { capabilities: Capability[] }
   });
 }
 
-export function CapabilityLegend() {
+/** Names the signs that models of a list have; nothing where none has any. */
+export function CapabilityLegend({ models }: { models: Model[] }) {
+  const shown = ALL.filter((each) =>
+    models.some(({ capabilities }) => capabilities.includes(each)),
+  );
+  if (shown.length === 0) return null;
   return (
-    <ul className="flex flex-wrap gap-x-3.5 gap-y-1" aria-label="What the signs mean">
-      {ALL.map((capability) => {
+    <ul
+      className="flex flex-wrap gap-x-3.5 gap-y-1 border-t px-3.5 py-2 text-xs text-muted-foreground"
+      aria-label="What the signs mean"
+    >
+      {shown.map((capability) => {
         const Icon = ICONS[capability];
         return (
           <li key={capability} className="flex items-center gap-1.5">

@@ -50,6 +50,11 @@ it("lists models by provider, with what they can do and cost", async () => {
   const large = screen.getByRole("option", { name: "Large" });
   expect(large.textContent).toContain("$3 in, $15 out per million");
   expect(large.querySelectorAll("[role=img]")).toHaveLength(2);
+  const legend = screen.getByRole("list", { name: "What the signs mean" });
+  expect([...legend.children].map(({ textContent }) => textContent)).toEqual([
+    "Vision",
+    "Reasoning",
+  ]);
   expect(screen.getByRole("option", { name: "Small" }).getAttribute("aria-selected")).toBe("true");
   expect(document.activeElement).toBe(search);
 });

@@ -185,9 +185,7 @@ function Choice({ items, value, onChoose }: ChoiceProps) {
           {items.length === 0 ? "No provider is configured." : "No model fits this search."}
         </p>
       )}
-      <div className="border-t px-3.5 py-2 text-xs text-muted-foreground">
-        <CapabilityLegend />
-      </div>
+      <CapabilityLegend models={items} />
     </>
   );
 }
