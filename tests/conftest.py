@@ -29,12 +29,10 @@ from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
 from tailrace.telemetry import capture
 from tests.support.model_server import ModelServer
+from tests.support.patience import PATIENT
 
 _PACKAGES = ("aiohttp", "fastapi", "msgspec", "psycopg", "pydantic", "redis", "starlette")
 _TEMPLATE = "tailrace_template"
-
-#: Settings under which nobody gives up a server that is slow; for processes of a test, too.
-PATIENT = {"TAILRACE_DATABASE_TIMEOUT": "30", "TAILRACE_REDIS_TIMEOUT": "10"}
 
 _names = (f"test_{number}" for number in itertools.count(1))
 
@@ -91,8 +89,7 @@ def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("TAILRACE_")]:
             patch.delenv(name)
-        # A server that a busy machine makes wait is not down. Who tests what is not waited for
-        # sets a time of its own.
+        # A server that a busy machine makes wait is not down.
         for name, seconds in PATIENT.items():
             patch.setenv(name, seconds)
         patch.setattr(capture, "_PATIENCE", 30.0)

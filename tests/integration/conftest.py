@@ -28,8 +28,6 @@ def settings(settings: Settings, model_server: ModelServer, tmp_path: Path) -> S
         kind="openai_compatible",
         base_url=model_server.base_url,
         models=(ModelSettings(name="m", context_window=100_000, capabilities=frozenset()),),
-        first_chunk_timeout=5,
-        chunk_timeout=5,
     )
     return settings.model_copy(
         update={

@@ -35,9 +35,9 @@ class Exchange:
         await self.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
         await self.send(b"connection: close\r\n\r\n")
 
-    async def send_chunk(self, chunk: dict[str, Any]) -> None:
-        """Send one chat completion chunk."""
-        await self.send(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+    async def send_chunk(self, *chunks: dict[str, Any]) -> None:
+        """Send a chat completion chunk, or several at once."""
+        await self.send(b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in chunks))
 
     async def send_text(self, text: str) -> None:
         """Send one piece of an answer."""

@@ -1,6 +1,5 @@
 """The views of the numbers over HTTP, against the same calls reckoned in Python."""
 
-import asyncio
 import csv
 import io
 import math
@@ -295,22 +294,28 @@ async def test_every_call_can_be_exported(world: SimpleNamespace) -> None:
 
 
 async def test_new_calls_show_up_live(world: SimpleNamespace) -> None:
-    own, others = make_event(owner_id=world.user_id), make_event()
-
-    async def publish() -> None:
-        await asyncio.sleep(0.5)
-        await publish_all(world.services.queue, [own, others])
-        await ingest(world.services)
-
-    task = asyncio.create_task(publish())
-    async with world.user.stream("GET", "/api/metrics/live", params={"seconds": "4"}) as stream:
+    own, others, last = (make_event(owner_id=id) for id in (world.user_id, None, world.user_id))
+    lines: list[str] = []
+    async with world.user.stream("GET", "/api/metrics/live", params={"seconds": "600"}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        text = (await stream.aread()).decode()
-    await task
+        async for line in stream.aiter_lines():
+            lines.append(line)
+            if line == ": following":
+                await publish_all(world.services.queue, [own, others])
+                await ingest(world.services)
+            elif line == f"id: {own.id}":
+                await publish_all(world.services.queue, [last])
+                await ingest(world.services)
+            elif line == f"id: {last.id}":
+                break
 
-    assert text.count("event: call\n") == 1
-    assert f"id: {own.id}\n" in text
-    assert '"cost_usd":"0.0035"' in text
+    assert [line for line in lines if line.startswith("id: ")] == [
+        f"id: {own.id}",
+        f"id: {last.id}",
+    ]
+    assert lines.count("event: call") == 2
+    (data,) = [line for line in lines if line.startswith("data: ")]
+    assert '"cost_usd":"0.0035"' in data
 
 
 async def test_one_call_in_full(user: ChatClient, services: Services) -> None:

@@ -43,8 +43,6 @@ def settings(settings: Settings, model_server: ModelServer) -> Settings:
         kind="openai_compatible",
         base_url=model_server.base_url,
         models=(seeing,),
-        first_chunk_timeout=5,
-        chunk_timeout=5,
     )
     return settings.model_copy(update={"providers": (local, *settings.providers[1:])})
 

@@ -50,8 +50,10 @@ class TestSilenceAfterTheEnd:
     ) -> None:
         async def script(exchange: Exchange) -> None:
             await exchange.begin_stream()
-            await exchange.send_text("All of it.")
-            await exchange.send_chunk({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+            # At once: between the two there is to be no silence.
+            said = {"delta": {"content": "All of it."}}
+            end = {"delta": {}, "finish_reason": "stop"}
+            await exchange.send_chunk({"choices": [said]}, {"choices": [end]})
             await exchange.client_closed.wait()
 
         model_server.script = script
@@ -77,10 +79,10 @@ class TestSilenceAfterTheEnd:
 )
 class TestProviderFailure:
     @pytest.fixture
-    def settings(self, settings: Settings) -> Settings:
-        quick = settings.providers[0].model_copy(
-            update={"connect_timeout": 0.2, "first_chunk_timeout": 0.2}
-        )
+    def settings(self, settings: Settings, script: Script) -> Settings:
+        if script is not _stay_silent:
+            return settings
+        quick = settings.providers[0].model_copy(update={"first_chunk_timeout": 0.2})
         return settings.model_copy(update={"providers": (quick,)})
 
     async def test_is_told_kept_and_recorded_once(
@@ -231,8 +233,8 @@ async def test_without_postgresql_nothing_starts_and_it_recovers_alone(
     web_root: Path,
     model_server: ModelServer,
 ) -> None:
-    settings = settings.model_copy(update={"database_url": SecretStr(private_database_url)})
-    async with site(settings, web_root) as http:
+    update = {"database_url": SecretStr(private_database_url), "database_timeout": 3.0}
+    async with site(settings.model_copy(update=update), web_root) as http:
         user = ChatClient(http)
         await user.register()
         private_postgres.stop()
@@ -245,6 +247,9 @@ async def test_without_postgresql_nothing_starts_and_it_recovers_alone(
         assert (await http.get("/healthz")).status_code == 200
 
         private_postgres.start()
+        async with asyncio.timeout(60):
+            while (await http.get("/readyz")).json()["checks"]["database"] == "down":
+                pass
         async with user.chat("Hi") as stream:
             await stream.rest()
         assert stream.text == "Hello there"

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from tailrace.providers import registry
+from tailrace.providers.anthropic import Anthropic
+from tailrace.providers.base import Delta, ModelRequest, Usage
 from tailrace.services import Services
 from tailrace.settings import ModelSettings, ProviderSettings, Settings
 from tailrace.telemetry.ingest import ingest
@@ -174,8 +178,20 @@ async def test_what_was_told_of_tokens_counts_though_nothing_was_said(
     database: Database,
     services: Services,
     thought: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    thinking = asyncio.Event()
+    taken = asyncio.Event()
+    tell = Anthropic.stream
+
+    async def stream(self: Anthropic, request: ModelRequest) -> AsyncGenerator[list[Delta]]:
+        async with aclosing(tell(self, request)) as told:
+            async for deltas in told:
+                yield deltas
+                # Whoever asks for more has taken what there was.
+                if any(isinstance(delta, Usage) for delta in deltas):
+                    taken.set()
+
+    monkeypatch.setattr(Anthropic, "stream", stream)
 
     async def script(exchange: Exchange) -> None:
         await exchange.begin_stream()
@@ -184,15 +200,13 @@ async def test_what_was_told_of_tokens_counts_though_nothing_was_said(
         await exchange.send(_sse({"type": "message_start", "message": message}))
         if thought is not None:
             await exchange.send(_sse({"type": "content_block_start", "content_block": thought}))
-        await asyncio.sleep(0.1)
-        thinking.set()
         await exchange.client_closed.wait()
 
     model_server.script = script
     conversation_id = uuid4()
     asked = {"conversation_id": conversation_id, "model": "anthropic/claude-opus-4-8"}
     async with user.chat("Is it?", **asked) as stream:
-        await asyncio.wait_for(thinking.wait(), 60)
+        await asyncio.wait_for(taken.wait(), 60)
         await user.stop(conversation_id)
         await stream.rest()
 

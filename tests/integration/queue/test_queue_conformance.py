@@ -1,7 +1,10 @@
 """What every queue does, over each queue there is."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from math import inf
 
 import pytest
 from redis.asyncio import Redis
@@ -72,9 +75,9 @@ def _payloads(messages: list[Message]) -> list[bytes]:
     return sorted(message.payload for message in messages)
 
 
-async def _pass_hold() -> None:
-    """Let the time pass for which a consumer made with `_SHORT` holds a message."""
-    await asyncio.sleep(_SHORT + 0.1)
+async def _pass_hold(hold: float = _SHORT) -> None:
+    """Let the time pass for which a consumer holds a message."""
+    await asyncio.sleep(hold + 0.1)
 
 
 @pytest.mark.parametrize(
@@ -195,17 +198,26 @@ async def test_a_limit_holds_for_what_comes_again(consumers: Consumers) -> None:
 
 
 async def test_an_extended_message_is_held_for_longer(consumers: Consumers) -> None:
-    slow, other = consumers(hold=_SHORT)
-    await _publish(slow, 12)
-    held = await slow.receive(12)
-    await slow.acknowledge(_ids(held)[:1])
+    hold, longest_pause = _SHORT, inf
+    while longest_pause > hold:
+        hold *= 2
+        slow, other = consumers(hold=hold)
+        await _publish(slow, 12)
+        held_at = [time.monotonic()]
+        held = await slow.receive(12)
+        await slow.acknowledge(_ids(held)[:1])
 
-    for _ in range(3):
-        await asyncio.sleep(_SHORT * 0.6)
-        await slow.extend(_ids(held))
+        for _ in range(3):
+            await asyncio.sleep(hold * 0.6)
+            held_at.append(time.monotonic())
+            await slow.extend(_ids(held))
+        found = await other.receive(20)
+        held_at.append(time.monotonic())
+        # Where the machine took longer than a message is held, it was held no more.
+        longest_pause = max(later - earlier for earlier, later in pairwise(held_at))
 
-    assert await other.receive(20) == []
-    await _pass_hold()
+    assert found == []
+    await _pass_hold(hold)
     assert len(await other.receive(20)) == 11
 
 
@@ -294,24 +306,31 @@ async def test_one_that_kills_its_consumers_comes_alone_and_then_exhausted(
     consumers: Consumers,
 ) -> None:
     """Each time, whoever received it dies."""
-    queue, _ = consumers(hold=_SHORT, max_deliveries=4)
-    await queue.publish(b"poison")
-    deliveries: list[Message] = []
-    for _ in range(5):
-        others = [b"other"] * 3
-        for payload in others:
-            await queue.publish(payload)
-        batches = [await queue.receive(10)]
-        while sum(map(len, batches)) < 4:
-            batches.append(await queue.receive(10))
-        batch = next(b for b in batches if any(m.payload == b"poison" for m in b))
-        deliveries += [message for message in batch if message.payload == b"poison"]
-        if len(deliveries) in (3, 4):
-            assert len(batch) == 1
-        others = [message for batch in batches for message in batch]
-        await queue.acknowledge([m.id for m in others if m.payload == b"other"])
-        await _pass_hold()
+    hold, longest_round = _SHORT / 2, inf
+    while longest_round > hold:
+        hold *= 2
+        queue, _ = consumers(hold=hold, max_deliveries=4)
+        await queue.publish(b"poison")
+        deliveries: list[Message] = []
+        companies: list[int] = []
+        longest_round = 0.0
+        for _ in range(5):
+            for _ in range(3):
+                await queue.publish(b"other")
+            began = time.monotonic()
+            batches = [await queue.receive(10)]
+            while sum(map(len, batches)) < 4:
+                batches.append(await queue.receive(10))
+            received = [message for batch in batches for message in batch]
+            await queue.acknowledge([m.id for m in received if m.payload == b"other"])
+            # Where this took longer than messages are held, they came again.
+            longest_round = max(longest_round, time.monotonic() - began)
+            batch = next(b for b in batches if any(m.payload == b"poison" for m in b))
+            deliveries += [message for message in batch if message.payload == b"poison"]
+            companies.append(len(batch))
+            await _pass_hold(hold)
 
+    assert companies[2:4] == [1, 1]
     assert [message.exhausted for message in deliveries] == [False, False, False, False, True]
     assert len(set(_ids(deliveries))) == 1
 
