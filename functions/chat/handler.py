@@ -14,4 +14,6 @@ from tailrace_runtime.asgi import StreamingHandler
 settings = Settings.load()
 if settings.cloudwatch_namespace is not None:
     capture.tell(call_writer(settings.cloudwatch_namespace, "chat"))
-handler = StreamingHandler(create_app(Services(settings)))
+handler = StreamingHandler(
+    create_app(Services(settings)), remake=lambda: create_app(Services(Settings.load()))
+)

@@ -119,13 +119,16 @@ def test_the_wrapper_leaves_what_streams_nothing_its_own_runtime(opt, variable):
 SHIPPED = {
     "ChatFunction": {
         "function_url_post": {"statusCode": 200},
+        "function_url_post_base64": {"statusCode": 404},
         "function_url_get": {"statusCode": 404},
         "rest_api_post": {"statusCode": 200},
+        "rest_api_post_base64": {"statusCode": 200},
     },
     "ApiFunction": {
         "api_function_url_post": {"statusCode": 201},
         "api_function_url_get": {"statusCode": 200},
         "api_rest_api_get": {"statusCode": 200},
+        "api_rest_api_post": {"statusCode": 201},
     },
     "IngestFunction": {
         "scheduler": {"inserted": 0, "received": 0},
@@ -157,7 +160,7 @@ async def test_every_function_answers_each_event_that_calls_it(
             assert "errorType" not in answer, (event_name, answer)
             assert expected.items() <= answer.items(), (event_name, answer)
             if "ResponseURL" in event:
-                assert (await asyncio.wait_for(answers.get(), 5))[1] == answer
+                assert (await asyncio.wait_for(answers.get(), 120))[1] == answer
 
 
 async def test_the_chat_streams_to_the_emulator(emulator, task, environment):

@@ -4,6 +4,7 @@ What differs from Lambda is said in `function`: platform, interpreter and folder
 """
 
 import asyncio
+import base64
 import json
 import secrets
 import time
@@ -105,6 +106,8 @@ async def test_an_answer_that_outlasts_its_function_is_interrupted_and_can_go_on
         await ChatClient(api.http).register()
         cookie = f"tailrace_session={api.http.cookies['tailrace_session']}"
         conversation_id = "01935a3e-7c1f-7d44-8f0e-2f1a5b6c7d8e"
+        # Its start is no part of the time that it is told it has.
+        await chat.api.ready.wait()
         invocation = chat.api.invoke(chat_event(conversation_id, "Count", cookie), timeout=8.0)
         await invocation.prelude()
         gate.say("One, two, ")
@@ -150,7 +153,7 @@ async def test_a_stop_reaches_a_run_in_another_instance(deploy, model_server):
         response = await ChatClient(other.http).stop(conversation_of(stream), run_id=run_id)
         assert response.status_code == 202
         assert (await stream.until("abort")).part["reason"] == "cancelled"
-        await asyncio.wait_for(gate.exchange.client_closed.wait(), 5)
+        await asyncio.wait_for(gate.exchange.client_closed.wait(), 120)
         await stream.rest()
 
 
@@ -193,6 +196,54 @@ async def test_cookies_leave_as_cookies(deploy):
         assert "Zürich" in body.decode()
         event["cookies"] = [cookie.partition(";")[0]]
         assert (await chat.api.invoke(event).prelude())["cookies"] == []
+
+
+async def test_api_gateway_reaches_chat_and_api_as_function_urls_do(deploy, model_server):
+    gate = Gate(model_server)
+    secure = {"TAILRACE_SECURE_COOKIES": "true"}
+    async with deploy("ApiFunction", **secure) as api, deploy("ChatFunction", **secure) as chat:
+        told = await api.api.invoke(recorded("api_rest_api_post")).result()
+        assert told["statusCode"] == 201
+        # A REST API takes no list of cookies.
+        assert "cookies" not in told
+        cookie = told["headers"]["set-cookie"]
+        assert {"HttpOnly", "Secure"} <= set(cookie.split("; "))
+
+        signed_in = f"theme=dark; {cookie.partition(';')[0]}"
+        event = of_api_gateway("rest_api_post_base64", signed_in)
+        body = json.loads(base64.b64decode(event["body"]))
+        asked = {"id": body["id"], "message": body["messages"][-1]}
+        event["body"] = base64.b64encode(json.dumps(asked).encode()).decode()
+        invocation = chat.api.invoke(event)
+        prelude = await invocation.prelude()
+        assert prelude["statusCode"] == 200
+        assert prelude["headers"]["content-type"].startswith("text/event-stream")
+        assert prelude["cookies"] == []
+        arrived = ""
+        chunks = invocation.chunks()
+        for piece in ("Water ", "runs ", "downhill."):
+            # The next piece is said only after this one has been read: nothing was held back.
+            gate.say(piece)
+            while f'"delta":"{piece}"' not in arrived:
+                arrived += (await anext(chunks)).decode()
+        gate.end()
+        arrived += b"".join([chunk async for chunk in chunks]).decode()
+        assert arrived.endswith("data: [DONE]\n\n")
+
+        listed = of_api_gateway("api_rest_api_get", signed_in)
+        path = f"/api/conversations/{body['id']}"
+        query = {"q": ["Zürich"], "limit": ["5"]}
+        answers = [
+            await api.api.invoke({**listed, "path": path}).result(),
+            await api.api.invoke(
+                {**listed, "path": "/api/search", "multiValueQueryStringParameters": query}
+            ).result(),
+        ]
+    assert [answer["statusCode"] for answer in answers] == [200, 200], answers
+    conversation, found = [json.loads(answer["body"]) for answer in answers]
+    assert [message["role"] for message in conversation["messages"]] == ["user", "assistant"]
+    assert "Zürich" in conversation["messages"][0]["parts"][0]["text"]
+    assert [each["conversation_id"] for each in found["items"]] == [body["id"]]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +305,7 @@ async def test_the_function_starts_while_the_database_is_down(deploy):
 @pytest.mark.parametrize("name", ["ChatFunction", "ApiFunction", "IngestFunction"])
 async def test_a_bad_setting_stops_the_start_with_one_line(deploy, name):
     async with deploy(name, TAILRACE_SECRET_KEY="too short a key") as function:
-        report = await asyncio.wait_for(function.api.init_error, 30)
+        report = await asyncio.wait_for(function.api.init_error, 120)
         assert await function.process.exit_code() == 1
     assert report["errorType"] == "SettingsError"
     assert report["errorMessage"].startswith("TAILRACE_SECRET_KEY: ")
@@ -437,7 +488,7 @@ async def test_maintain_closes_the_run_of_a_killed_function(deploy, database, mo
             async with ChatClient(other.http).follow(conversation_of(stream)) as follower:
                 await follower.until("text-delta")
             await chat.process.kill()
-    async with deploy("MaintainFunction", **dead_soon) as maintain, asyncio.timeout(30):
+    async with deploy("MaintainFunction", **dead_soon) as maintain, asyncio.timeout(240):
         while await database("SELECT FROM runs WHERE closed_at IS NULL AND kind = 'chat'"):
             await maintain.api.invoke(recorded("scheduler")).result()
     assert await database("SELECT status, parts FROM messages WHERE role = 'assistant'") == [
@@ -450,6 +501,14 @@ def chat_event(conversation_id: str, text: str, cookie: str) -> dict:
     message = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": text}]}
     body = {"id": conversation_id, "message": message}
     return {**recorded("function_url_post"), "cookies": [cookie], "body": json.dumps(body)}
+
+
+def of_api_gateway(name: str, cookies: str) -> dict:
+    """Return an event of a REST API with these cookies."""
+    event = recorded(name)
+    event["headers"]["Cookie"] = cookies
+    event["multiValueHeaders"]["Cookie"] = [cookies]
+    return event
 
 
 def conversation_of(stream: Stream) -> str:

@@ -1,5 +1,6 @@
 """Functions as they are packed, with ARNs as settings: no value stands in their environment."""
 
+import asyncio
 from uuid import uuid4
 
 import boto3
@@ -7,6 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.acceptance.aws.conftest import recorded
+from tests.support.chat_client import ChatClient
 
 
 @pytest.fixture
@@ -37,6 +39,22 @@ def secrets(environment):
     server.stop()
 
 
+@pytest.fixture
+def change(secrets):
+    """Gives a secret another value, by the name of its variable."""
+
+    def change(name: str, value: str) -> None:
+        boto3.Session().client(
+            "secretsmanager",
+            endpoint_url=secrets["AWS_ENDPOINT_URL"],
+            region_name="eu-central-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        ).put_secret_value(SecretId=secrets[name], SecretString=value)
+
+    return change
+
+
 # The first brings no SDK of AWS that it could ask.
 @pytest.mark.parametrize("name", ["MigrateFunction", "IngestFunction", "MaintainFunction"])
 async def test_a_schedules_function_reads_its_secrets(deploy, secrets, name):
@@ -58,6 +76,20 @@ async def test_a_function_behind_a_url_reads_its_secrets(deploy, secrets, name):
         assert {item["provider"] for item in response.json()["items"]} == {"local", "scripted"}
     else:
         assert response.status_code == 404
+
+
+async def test_a_restored_copy_of_a_snapshot_reads_its_secrets_anew(
+    deploy, secrets, environment, change
+):
+    change("TAILRACE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    snapshot = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    async with deploy("ChatFunction", **secrets, **snapshot) as chat:
+        await asyncio.wait_for(chat.api.snapshot_offered.wait(), 120)
+        change("TAILRACE_DATABASE_URL", environment["TAILRACE_DATABASE_URL"])
+        chat.api.restored.set()
+        async with ChatClient(chat.http).chat(guest=True, model="scripted/echo") as stream:
+            await stream.rest()
+        assert stream.text == "Hi"
 
 
 async def test_a_secret_that_may_not_be_read_stops_the_start_by_name(deploy, secrets):

@@ -139,6 +139,28 @@ def test_headers_are_joined_and_cookies_kept_apart():
     assert result["cookies"] == ["a=1", "b=2; HttpOnly"]
 
 
+def test_a_rest_api_is_told_cookies_as_it_knows_them():
+    headers = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"vary", b"Cookie")]
+    handler = responding(
+        {"type": "http.response.start", "status": 200, "headers": headers},
+        {"type": "http.response.body", "body": b"hi"},
+    )
+    assert handler(recorded("rest_api_post"), None) == {
+        "statusCode": 200,
+        "headers": {"vary": "Cookie"},
+        "multiValueHeaders": {"set-cookie": ["a=1", "b=2"]},
+        "body": "hi",
+        "isBase64Encoded": False,
+    }
+
+
+def test_a_rest_api_sends_a_body_in_base64():
+    assert (
+        request(recorded("rest_api_post_base64"), None)[1]
+        == request(recorded("rest_api_post"), None)[1]
+    )
+
+
 def test_a_failed_startup_is_tried_again_with_the_next_event():
     attempts = []
 

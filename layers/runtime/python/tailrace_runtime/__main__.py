@@ -41,6 +41,8 @@ def main() -> None:
     if snapshot:
         run(api.restore_next())
         try:
+            if hasattr(handler, "restore"):
+                handler.restore()
             # After the snapshot, not before it: no connection would survive in a restored copy.
             run(startup(handler))
         except Exception as error:

@@ -34,6 +34,8 @@ class StreamingHandler:
     app
         ASGI 3 app with the lifespan protocol; its startup runs before the first event and its
         shutdown never does, since Lambda ends a process without a word.
+    remake
+        Makes the app again, in a restored copy of a snapshot.
 
     Notes
     -----
@@ -42,14 +44,20 @@ class StreamingHandler:
     only after the response: Lambda never tells a function that its client went away.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, remake: Callable[[], App] | None = None) -> None:
         self._app = app
+        self._remake = remake
         self._state: dict[str, Any] = {}
         self._lifespan: asyncio.Task[None] | None = None
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer an event with a buffered response."""
         return self._loop.run_until_complete(self._buffered(event, context))
+
+    def restore(self) -> None:
+        """Make the app again: what it read before, such as secrets, may have changed since."""
+        if self._remake is not None:
+            self._app = self._remake()
 
     async def startup(self) -> None:
         """Run the app's lifespan up to the end of its startup; once is enough.
@@ -128,7 +136,7 @@ class StreamingHandler:
         await self.startup()
         response = BufferedResponse()
         await self.stream(event, context, response)
-        return response.result()
+        return response.result() if "rawPath" in event else response.result_for_rest_api()
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:

@@ -103,6 +103,12 @@ class BufferedResponse:
             body, is_base64 = base64.b64encode(self._body).decode(), True
         return {**self._head, "body": body, "isBase64Encoded": is_base64}
 
+    def result_for_rest_api(self) -> dict[str, Any]:
+        """Return the dict that a REST API takes (payload format 1.0), which knows no cookies."""
+        result = self.result()
+        cookies = result.pop("cookies")
+        return {**result, "multiValueHeaders": {"set-cookie": cookies} if cookies else {}}
+
 
 def prelude(status: int, headers: Headers) -> dict[str, Any]:
     """Return status and headers as Lambda takes them: one value a name, cookies apart."""
