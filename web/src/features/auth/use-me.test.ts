@@ -1,5 +1,6 @@
 /** Who comes and goes, and what of a guest comes along. The server is played by the test. */
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { waitFor } from "@testing-library/react";
+import { beforeEach, describe, expect, it } from "vitest";
 import { guestConversations, readGuestMessages } from "@/features/chat/guest-storage";
 import { draftId, forgetSessions, sessionFor } from "@/features/chat/sessions";
 import type { Me } from "@/lib/api";
@@ -44,7 +45,7 @@ describe("signing in", () => {
     const unfinished = frames(answerParts("one two three").slice(0, 5));
     const sent = serve(streamResponse(unfinished, { end: "open" }), imported("c1"));
     const sending = sessionFor("c1").send("count");
-    await vi.waitFor(() => expect(sessionFor("c1").chat.messages).toHaveLength(2));
+    await waitFor(() => expect(sessionFor("c1").chat.messages).toHaveLength(2));
 
     const arrived = arrive(user);
     const { phase } = importState.get();

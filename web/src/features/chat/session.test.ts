@@ -1,4 +1,5 @@
 /** A conversation from the first message to its end, with the server played by the test. */
+import { waitFor } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import type { Conversation, MessageStatus } from "@/lib/api";
 import { branchOf, storedWith } from "@/test/branches";
@@ -169,7 +170,7 @@ describe("attaching", () => {
     expect(refused?.error).toBe("a.png was not uploaded. The store of files cannot be reached.");
     session.attachAgain(refused?.id ?? "");
     expect(session.state.get().attachments[0]).toMatchObject({ progress: 0, error: undefined });
-    await vi.waitFor(() => expect(session.state.get().attachments[0]?.url).toBe(url));
+    await waitFor(() => expect(session.state.get().attachments[0]?.url).toBe(url));
     expect(session.state.get().attachments[0]?.error).toBeUndefined();
   });
 
@@ -186,7 +187,7 @@ describe("attaching", () => {
 
   it("sends a message by itself once its files have arrived", async () => {
     const { session, sent } = waiting(known(), whole("a picture"));
-    await vi.waitFor(() => expect(seen(session)).toHaveLength(2));
+    await waitFor(() => expect(seen(session)).toHaveLength(2));
     expect(sent[1]?.body.message).toMatchObject({
       parts: [
         { ...part, url },
@@ -299,7 +300,7 @@ describe("resuming", () => {
     const sent = serve(whole("once upon a time"));
     session.open(conversation("streaming", "once up"), session.turn);
     expect(seen(session)).toEqual([["user", "once up", "complete"]]);
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     expect(sent[0]?.url).toBe("/api/chat/c1/stream?run_id=run-1");
     expect(seen(session).slice(1)).toEqual([["assistant", "once upon a time", "complete"]]);
   });
@@ -308,7 +309,7 @@ describe("resuming", () => {
     const { session, hooks } = open({ isGuest: () => false });
     serve(new Response(null, { status: 204 }));
     session.open(conversation("streaming", ""), session.turn);
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     expect(seen(session).slice(1)).toEqual([["assistant", "", "streaming"]]);
   });
 
@@ -330,7 +331,7 @@ describe("resuming", () => {
     serve(new Response(null, { status: 204 }));
     session.openGuest();
     expect(session.state.get()).toMatchObject({ started: true, model: "scripted/story" });
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     expect(seen(session)).toEqual([
       ["user", "hi", undefined],
       ["assistant", "hello th", "interrupted"],
@@ -377,7 +378,7 @@ describe("stopping", () => {
       Response.json({ run_id: "run-1", status: "stopping" }, { status: 202 }),
     );
     const sending = session.send("count");
-    await vi.waitFor(() => expect(seen(session).at(-1)?.[1]).toBe("one two "));
+    await waitFor(() => expect(seen(session).at(-1)?.[1]).toBe("one two "));
     await session.stop();
     expect(sent[1]).toMatchObject({ url: "/api/chat/c1/stop", body: { run_id: "run-1" } });
     expect(session.state.get().stopping).toBe(true);

@@ -1,5 +1,6 @@
 /** A conversation as a tree: other versions of messages, what other tabs do, and ratings. */
-import { describe, expect, it, vi } from "vitest";
+import { waitFor } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
 import type { Conversation, StoredMessage } from "@/lib/api";
 import { branchOf, storedWith } from "@/test/branches";
 import { hooksWith } from "@/test/sessions";
@@ -174,7 +175,7 @@ describe("answering again", () => {
     ];
     serve(whole("One."));
     const { session, hooks } = open(branchOf(stored, { active_run_id: "run-9" }));
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     expect(session.chat.messages.map(siblingsOf)).toEqual([["q1"], ["a1", "run-9"]]);
   });
 });
@@ -215,7 +216,7 @@ describe("switching and deleting", () => {
     let end = () => {};
     const sent = serve(() => new Promise((resolve) => (end = () => resolve(whole("Three.")))));
     const sending = session.send("three");
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await waitFor(() => expect(sent).toHaveLength(1));
     await expect(session.remove("a1")).rejects.toThrow("Stop it first.");
     end();
     await sending;
@@ -273,7 +274,7 @@ describe("what others do", () => {
       storedWith("run-9", "assistant", "", { status: "streaming" }),
     ];
     session.open(branchOf(begun, { active_run_id: "run-9" }), session.turn);
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     expect(texts(session).slice(-2)).toEqual(["three", "Three."]);
   });
 
@@ -308,7 +309,7 @@ describe("what others do", () => {
       storedWith("run-9", "assistant", "", { status: "streaming" }),
     ];
     session.open(branchOf(stored, { active_run_id: "run-9" }), session.turn);
-    await vi.waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
+    await waitFor(() => expect(hooks.onSettled).toHaveBeenCalled());
     await session.stop();
     expect(sent[1]).toMatchObject({ url: "/api/chat/c1/stop", body: { run_id: "run-9" } });
   });

@@ -1,4 +1,5 @@
 /** Files on their way to the server, which the test plays, and the browser's requests with it. */
+import { waitFor } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { problemResponse, serve } from "@/test/streams";
 import type { Prepared } from "./attachments";
@@ -69,7 +70,7 @@ describe("upload", () => {
   it("announces a file by its hash, sends it as it is told to, and has it looked at", async () => {
     const { sent, onProgress, hooks } = start(begun(), stored());
     const done = upload(prepared("hello"), hooks);
-    await vi.waitFor(() => expect(Request.all).toHaveLength(1));
+    await waitFor(() => expect(Request.all).toHaveLength(1));
     expect(sent[0]).toMatchObject({
       url: "/api/attachments",
       body: { filename: "a.txt", media_type: "text/plain", size: 5, sha256: HELLO },
@@ -92,7 +93,7 @@ describe("upload", () => {
   it("goes on where another tab was faster with the same bytes", async () => {
     const { hooks } = start(begun(), stored());
     const done = upload(prepared("hello"), hooks);
-    await vi.waitFor(() => expect(Request.all).toHaveLength(1));
+    await waitFor(() => expect(Request.all).toHaveLength(1));
     Request.all[0]?.end(409);
     expect(await done).toMatchObject({ url: URL });
   });
@@ -119,7 +120,7 @@ describe("upload", () => {
   ])("says when it %s", async (_, act, said) => {
     const { hooks } = start(begun());
     const done = upload(prepared("hello"), hooks);
-    await vi.waitFor(() => expect(Request.all).toHaveLength(1));
+    await waitFor(() => expect(Request.all).toHaveLength(1));
     act(Request.all[0] as Request);
     await expect(done).rejects.toThrow(said);
   });
@@ -127,7 +128,7 @@ describe("upload", () => {
   it("is given up on demand", async () => {
     const { abort, hooks, sent } = start(begun());
     const done = upload(prepared("hello"), hooks);
-    await vi.waitFor(() => expect(Request.all).toHaveLength(1));
+    await waitFor(() => expect(Request.all).toHaveLength(1));
     abort.abort();
     await expect(done).rejects.toThrow();
     expect(sent).toHaveLength(1);

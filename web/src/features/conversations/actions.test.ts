@@ -1,3 +1,4 @@
+import { waitFor } from "@testing-library/react";
 import { beforeEach, expect, it, vi } from "vitest";
 import type { ConversationItem } from "@/lib/api";
 import { keys, queryClient } from "@/lib/query-client";
@@ -42,7 +43,7 @@ it("shows a new title before the server has it, then as the server has it", asyn
   const { response, answer } = later();
   const sent = serve(() => response);
   const renamed = arrange(b, { title: "  Rivers " });
-  await vi.waitFor(() => expect(shown()).toEqual([a.title, "  Rivers "]));
+  await waitFor(() => expect(shown()).toEqual([a.title, "  Rivers "]));
 
   answer(
     Response.json({ ...b, title: "Rivers", messages: [], system_prompt: null, parameters: {} }),
@@ -63,12 +64,12 @@ it("moves what is archived to its list, and back by undo", async () => {
   const answered = (archived: boolean) => Response.json({ ...a, archived, messages: [] });
   serve(answered(true), answered(false));
   archive(a, true);
-  await vi.waitFor(() => expect(toasts.get()).toHaveLength(1));
+  await waitFor(() => expect(toasts.get()).toHaveLength(1));
   expect(shown()).toEqual([b.title]);
   expect(shown(ARCHIVED)).toEqual([a.title]);
 
   toasts.get()[0]?.action?.run();
-  await vi.waitFor(() => expect(shown()).toEqual([a.title, b.title]));
+  await waitFor(() => expect(shown()).toEqual([a.title, b.title]));
   expect(shown(ARCHIVED)).toEqual([]);
 });
 
@@ -78,12 +79,12 @@ it("deletes at once, leaves the page, and restores by undo", async () => {
   const comeBack = vi.fn();
   deleteWithUndo(a, { leave, comeBack });
   expect(leave).toHaveBeenCalledOnce();
-  await vi.waitFor(() => expect(toasts.get()).toHaveLength(1));
+  await waitFor(() => expect(toasts.get()).toHaveLength(1));
   expect(shown()).toEqual([b.title]);
   expect(comeBack).not.toHaveBeenCalled();
 
   toasts.get()[0]?.action?.run();
-  await vi.waitFor(() => expect(comeBack).toHaveBeenCalledOnce());
+  await waitFor(() => expect(comeBack).toHaveBeenCalledOnce());
   expect(shown()).toEqual([a.title, b.title]);
   expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual([
     "DELETE /api/conversations/a",
@@ -95,7 +96,7 @@ it("brings back what could not be deleted, and says why", async () => {
   serve(problemResponse(503, "The database is down."));
   const comeBack = vi.fn();
   deleteWithUndo(a, { leave: vi.fn(), comeBack });
-  await vi.waitFor(() => expect(comeBack).toHaveBeenCalledOnce());
+  await waitFor(() => expect(comeBack).toHaveBeenCalledOnce());
   expect(shown()).toEqual([a.title, b.title]);
   expect(toasts.get()[0]).toMatchObject({
     tone: "destructive",
