@@ -83,6 +83,14 @@ async def _known_loop(pytestconfig: pytest.Config) -> None:
     pytestconfig.stash[_loop] = asyncio.get_running_loop()
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests recorded as ``measured``, whichever process ran them."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "measured":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Hide the developer's own TAILRACE_* variables."""

@@ -79,6 +79,19 @@ def test_one_address_sends_a_path_where_it_belongs(path, origin):
     assert part_of(path) == origin
 
 
+def test_cloudfront_signs_what_it_asks_of_functions_and_page(translated, distribution):
+    resources = translated["Resources"]
+    origins = {each["Id"]: each for each in distribution["Origins"]}
+    assert origins.keys() == {"page", "chat", "api"}
+    for name, origin in origins.items():
+        access = resources[origin["OriginAccessControlId"]["Ref"]]["Properties"]
+        told = access["OriginAccessControlConfig"]
+        assert told["OriginAccessControlOriginType"] == ("s3" if name == "page" else "lambda")
+        assert (told["SigningBehavior"], told["SigningProtocol"]) == ("always", "sigv4")
+    for name in ("ChatFunctionUrl", "ApiFunctionUrl"):
+        assert Template(translated).resources[name]["Properties"]["AuthType"] == "AWS_IAM"
+
+
 def test_nothing_of_a_function_is_kept_or_held_back(distribution):
     disabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
     for path in PATHS:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from tests.acceptance.aws.function import ROOT
 
 FUNCTIONS = ("ApiFunction", "ChatFunction", "IngestFunction", "MaintainFunction", "MigrateFunction")
+
+# A size or a time of a function.
+CHOSEN = re.compile(r"      (MemorySize|Timeout): ")
 
 # Bytes of a package, unpacked: what is fetched at a cold start. Lambda itself would take 250 MiB of
 # a function and its layers together.
@@ -98,11 +102,46 @@ def test_functions_bring_what_the_core_layer_lacks_and_no_more(built):
         assert not names(built / name) & core - {"__pycache__"}
 
 
-def test_what_is_packed_is_small(built, capsys):
+def test_sizes_and_times_have_reasons():
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    told = [number for number, line in enumerate(lines) if CHOSEN.match(line)]
+    assert len(told) == 2 * len(FUNCTIONS)
+    for number in told:
+        assert lines[number - 1].lstrip().startswith("#"), lines[number]
+
+
+def test_every_function_is_traced_and_its_log_ends(translated):
+    resources = translated["Resources"]
+    functions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]
+    assert len(functions) == len(FUNCTIONS)
+    groups = set()
+    for function in functions:
+        assert function["Properties"]["TracingConfig"] == {"Mode": "Active"}
+        groups.add(function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"])
+    assert len(groups) == len(FUNCTIONS)
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            assert resource["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_what_is_deployed_is_what_is_measured_here(translated):
+    kinds = {
+        "AWS::Lambda::Function": "Architectures",
+        "AWS::Lambda::LayerVersion": "CompatibleArchitectures",
+    }
+    told = [
+        each["Properties"].get(kinds[each["Type"]])
+        for name, each in translated["Resources"].items()
+        if each["Type"] in kinds and not name.startswith("RuntimeLayer")
+    ]
+    assert told == [["arm64"]] * (len(FUNCTIONS) + 1)
+
+
+def test_what_is_packed_is_small(built, record_property):
     assert not any(path.is_dir() for path in built.rglob("tests"))
     sizes = {name: size(built / name) for name in ("CoreLayer", "RuntimeLayer", *FUNCTIONS)}
-    with capsys.disabled():
-        print("\nunpacked:", *(f"{name} {bytes / 2**20:.1f} MB" for name, bytes in sizes.items()))
+    megabytes = [f"{name} {bytes / 2**20:.1f} MB" for name, bytes in sizes.items()]
+    record_property("measured", f"unpacked: {', '.join(megabytes)}")
     assert all(bytes < PACKAGE_LIMIT for bytes in sizes.values())
     packed = {path.name for path in (built / "ChatFunction/botocore/data").iterdir()}
     assert {"bedrock-runtime", "sts", "endpoints.json"} <= packed
