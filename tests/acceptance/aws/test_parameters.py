@@ -1,6 +1,7 @@
 """Whatever is chosen, the stack hangs together: nothing waits for itself or for what is missing."""
 
 import json
+from base64 import b64encode
 from graphlib import TopologicalSorter
 from itertools import product
 from typing import Any
@@ -35,6 +36,9 @@ REST = [
         "OidcIssuer": "https://id.example.org",
         "OidcClientId": "tailrace",
         "OidcClientSecret": "secret",
+        "AlertWebhookUrl": "https://hooks.example.org/tailrace",
+        "AlertWebhookSecret": "whsec_c2VjcmV0",
+        "MetricsToken": "a token of Prometheus",
         "ChatProvisioned": 1,
         "ChatConcurrency": 10,
         "AlarmEmail": "ops@example.org",
@@ -65,6 +69,7 @@ def test_every_choice_is_allowed(templates):
         {"Network": "public", "DatabaseUrl": BROUGHT["DatabaseUrl"]},
         {"Front": "apigateway"},
         {"DomainName": "chat.example.org"},
+        {"AlertWebhookUrl": "https://hooks.example.org/tailrace"},
         {"ChatStart": "snapstart", "ChatProvisioned": 1},
     ],
 )
@@ -137,6 +142,26 @@ def test_alarms_and_dashboard_name_metrics_that_are_written(templates):
     }
     assert charted <= written | reported | requests
     assert requests <= charted
+
+
+def test_those_who_are_told_of_alerts_are_a_setting(templates):
+    from pydantic import TypeAdapter
+
+    from tailrace.settings import AlertTargetSettings
+
+    key = f"whsec_{b64encode(bytes(32)).decode()}"
+    topic = "arn:aws:sns:us-east-1:123456789012:alarms"
+    for template in templates:
+        function = template.resources["MaintainFunction"]["Properties"]
+        told = function["Environment"]["Variables"]["TAILRACE_ALERT_TARGETS"]
+        if "Fn::GetAtt" in told:
+            told = template.resources[told["Fn::GetAtt"][0]]["Properties"]["SecretString"]
+        text = told["Fn::Sub"].replace("${AlarmTopic}", topic)
+        url = template.parameters["AlertWebhookUrl"]
+        text = text.replace("${AlertWebhookUrl}", url).replace("${AlertWebhookSecret}", key)
+        targets = TypeAdapter(list[AlertTargetSettings]).validate_json(text)
+        urls = [target.url.get_secret_value() for target in targets]
+        assert urls == [f"sns:{topic}", *([url] if url else [])]
 
 
 def waits(template: Template) -> dict[str, set[str]]:

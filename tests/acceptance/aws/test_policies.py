@@ -16,6 +16,9 @@ EVERYTHING = {
     "OidcIssuer": "https://id.example.org",
     "OidcClientId": "tailrace",
     "OidcClientSecret": "secret",
+    "AlertWebhookUrl": "https://hooks.example.org/tailrace",
+    "AlertWebhookSecret": "whsec_c2VjcmV0",
+    "MetricsToken": "a token of Prometheus",
 }
 FUNCTIONS = {
     "ChatFunction": "ChatRole",
@@ -28,9 +31,16 @@ COMMON = {"DatabaseSecret", "DatabaseUrlSecret", "RedisUrlSecret", "SecretKey"}
 # The resources that each may name beside those, and its own log.
 OWN = {
     "ChatRole": {"ProvidersSecret", "Attachments", "EventQueue"},
-    "ApiRole": {"ProvidersSecret", "OidcSecret", "Attachments", "EventQueue"},
+    "ApiRole": {"ProvidersSecret", "OidcSecret", "MetricsSecret", "Attachments", "EventQueue"},
     "IngestRole": {"EventQueue", "DeadEventQueue"},
-    "MaintainRole": {"MailSecret", "Attachments", "ArchiveBucket", "AlarmTopic", "EventQueue"},
+    "MaintainRole": {
+        "MailSecret",
+        "AlertTargetsSecret",
+        "Attachments",
+        "ArchiveBucket",
+        "AlarmTopic",
+        "EventQueue",
+    },
     "MigrateRole": set(),
     "GatewayRole": {"Page"},
 }
@@ -103,6 +113,8 @@ def test_nothing_is_allowed_on_everything_that_could_be_named(template):
         ("ProvidersSecret", {"ChatRole", "ApiRole"}),
         ("MailSecret", {"MaintainRole"}),
         ("OidcSecret", {"ApiRole"}),
+        ("MetricsSecret", {"ApiRole"}),
+        ("AlertTargetsSecret", {"MaintainRole"}),
     ],
 )
 def test_a_secret_is_read_by_those_alone_that_need_it(template, secret, readers):

@@ -16,7 +16,10 @@ from tests.acceptance.aws.test_parameters import BROUGHT, DOMAIN
 EXCEPTIONS = tomllib.loads(Path(__file__).with_name("scan-exceptions.toml").read_text())
 # Between them they have every resource.
 CHOICES = [
-    {"Bedrock": "true", "MailUrl": "ses:", "OidcClientSecret": "secret", "MonthlyBudget": 9},
+    {
+        **{"Bedrock": "true", "MailUrl": "ses:", "OidcClientSecret": "secret", "MonthlyBudget": 9},
+        **{"AlertWebhookUrl": "https://hooks.example.org", "MetricsToken": "a token of Prometheus"},
+    },
     {
         **{"Network": "public", "Queue": "sqs", "Front": "apigateway", "WebAclArn": "create"},
         **{"HostedZoneId": "Z1", "AlarmEmail": "ops@example.org", **BROUGHT, **DOMAIN},
