@@ -11,16 +11,19 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.patience import PATIENT
+
 CHECKOUT = Path(__file__).parents[2]
 
 SCRIPTED = {
+    **PATIENT,
     "TAILRACE_PROVIDERS": json.dumps([{"name": "scripted", "kind": "scripted"}]),
     "TAILRACE_DEFAULT_MODEL": "scripted/echo",
 }
 
 # Seconds; a start takes about 3 on two idle cores.
-_START_TIMEOUT = 90.0
-_STOP_TIMEOUT = 30.0
+_START_TIMEOUT = 240.0
+_STOP_TIMEOUT = 120.0
 
 
 class Stack:

@@ -1,5 +1,6 @@
 """The chat as a person uses it: what they type, press and see."""
 
+import re
 from urllib.parse import urlsplit
 
 from playwright.async_api import FilePayload, Locator, Page, expect
@@ -40,8 +41,9 @@ class ChatPage:
         await expect(uploading).to_have_count(0)
 
     async def send(self, text: str) -> None:
-        """Write a message and press Enter."""
+        """Write a message and press Enter, as soon as it can be sent."""
         await self.composer.fill(text)
+        await expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
         await self.composer.press("Enter")
 
     async def ends(self, status: str) -> Locator:
@@ -49,9 +51,19 @@ class ChatPage:
         await expect(self.answers.last).to_have_attribute("data-status", status)
         return self.answers.last
 
-    def link(self) -> Locator:
-        """The sidebar's link to the conversation that is open; its title is the model's choice."""
+    async def link(self) -> Locator:
+        """Return the sidebar's link to the conversation that is open, once it has an address."""
+        await expect(self.page).to_have_url(re.compile("/c/"))
         return self.sidebar.locator(f'a[href="{urlsplit(self.page.url).path}"]')
+
+    async def titled(self) -> str:
+        """Return the title of a user's conversation that was answered, once the sidebar has it."""
+        link = await self.link()
+        conversation = urlsplit(self.page.url).path.removeprefix("/c/")
+        kept = await self.page.request.get(f"/api/conversations/{conversation}")
+        title = (await kept.json())["title"]
+        await expect(link).to_have_text(title)
+        return title
 
     async def register(self, email: str) -> None:
         """Make an account, and wait until it is signed in."""
@@ -65,3 +77,9 @@ class ChatPage:
         await expect(self.page.get_by_role("button", name="Account and theme")).to_contain_text(
             email
         )
+
+
+async def fits(box: Locator) -> None:
+    """Wait until a box, such as the page's `html`, has nothing that is wider than itself."""
+    width = await box.evaluate("(box) => box.clientWidth")
+    await expect(box).to_have_js_property("scrollWidth", width)

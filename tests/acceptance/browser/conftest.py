@@ -19,6 +19,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from localstack.embedded.valkey import Valkey
 from tests.acceptance.browser.cable import Cable
+from tests.acceptance.browser.storyteller import Storyteller
 
 _CHECKOUT = Path(__file__).parents[3]
 _RESULTS = _CHECKOUT / "test-results"
@@ -33,9 +34,16 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_START_TIMEOUT = 90.0
-# Milliseconds; an answer of `scripted/story` takes about 12 s, more on a busy machine.
-_PATIENCE = 60_000
+# Seconds, for a start that takes about 3 on two idle cores.
+_START_TIMEOUT = 240.0
+# What goes away by itself, a toast or a question, stays until the test has pressed it.
+_STAY = """
+const later = window.setTimeout;
+window.setTimeout = (run, delay, ...rest) =>
+  later(run, [5_000, 10_000].includes(delay) ? 1_000_000 : delay, ...rest);
+"""
+# Milliseconds for what takes a moment on an idle machine.
+_PATIENCE = 120_000
 
 # Messages that a guest of these tests may send.
 GUEST_LIMIT = 4
@@ -58,11 +66,19 @@ def stack_settings() -> dict[str, str]:
     return {}
 
 
+@pytest.fixture(scope="session")
+async def story() -> AsyncIterator[Storyteller]:
+    """A model of every stack but those with providers of their own; it goes on when told to."""
+    async with Storyteller() as story:
+        yield story
+
+
 @pytest.fixture(scope="module")
 async def stack(
     module_database_url: str,
     valkey: Valkey,
     tmp_path_factory: pytest.TempPathFactory,
+    story: Storyteller,
     stack_settings: dict[str, str],
 ) -> AsyncIterator[str]:
     """Address of the running stack."""
@@ -72,7 +88,9 @@ async def stack(
         "TAILRACE_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
         "TAILRACE_DATABASE_URL": module_database_url,
         "TAILRACE_REDIS_URL": valkey.url,
-        "TAILRACE_PROVIDERS": json.dumps([{"name": "scripted", "kind": "scripted"}]),
+        "TAILRACE_PROVIDERS": json.dumps(
+            [{"name": "scripted", "kind": "scripted"}, story.provider]
+        ),
         "TAILRACE_DEFAULT_MODEL": "scripted/echo",
         "TAILRACE_GUEST_LIMIT": str(GUEST_LIMIT),
         "TAILRACE_GUEST_ADDRESS_LIMIT": "1000",
@@ -113,7 +131,9 @@ async def chromium() -> AsyncIterator[Browser]:
         pytest.fail("the browser tests need Chromium: make browser")
     expect.set_options(timeout=_PATIENCE)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=_ARGUMENTS, timeout=_PATIENCE
+        )
         yield browser
         await browser.close()
 
@@ -156,6 +176,7 @@ async def _new_page(
         timezone_id="Europe/Berlin",
     )
     page.set_default_timeout(_PATIENCE)
+    await page.add_init_script(_STAY)
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def note(line: ConsoleMessage) -> None:

@@ -19,7 +19,7 @@ async def test_a_user_finds_the_conversation_again(page: Page) -> None:
     await expect(chat.questions).to_have_text(["Remember this."])
     await expect(await chat.ends("complete")).to_contain_text("Remember this.")
 
-    link = chat.link()
+    link = await chat.link()
     await chat.open("/")
     await expect(chat.answers).to_have_count(0)
     await link.click()
@@ -37,7 +37,7 @@ async def test_conversations_are_shown_to_their_owner_alone(page: Page) -> None:
     await page.get_by_role("link", name="New chat").click()
     await chat.send("said as a user")
     await chat.ends("complete")
-    link, address = chat.link(), page.url
+    link, address = await chat.link(), page.url
     await expect(link).to_be_visible()
 
     await page.get_by_role("button", name="Account and theme").click()

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from playwright.async_api import FilePayload, Page, expect
 
-from tests.acceptance.browser.chat_page import ChatPage
+from tests.acceptance.browser.chat_page import ChatPage, fits
 from tests.support.pdfs import make_pdf
 
 # Ten by ten pixels.
@@ -190,9 +190,9 @@ async def test_attachments_fit_a_small_screen(chat: ChatPage) -> None:
     notes = FilePayload(name="n" * 120 + ".txt", mimeType="text/plain", buffer=b"notes")
     await chat.attach(_PICTURE, notes)
     await expect(chat.attached).to_have_count(2)
-    assert await chat.page.evaluate("document.documentElement.scrollWidth") == 360
+    await fits(chat.page.locator("html"))
 
     await chat.composer.press("Enter")
     await chat.ends("complete")
 
-    assert await chat.page.evaluate("document.documentElement.scrollWidth") == 360
+    await fits(chat.page.locator("html"))

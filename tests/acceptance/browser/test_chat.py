@@ -7,10 +7,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.acceptance.browser.cable import Cable
-from tests.acceptance.browser.chat_page import ChatPage
+from tests.acceptance.browser.chat_page import ChatPage, fits
 from tests.acceptance.browser.conftest import GUEST_LIMIT
+from tests.acceptance.browser.storyteller import BEGUN, MILES, MODEL, Storyteller
 
-# How each of the last eight paragraphs of `scripted/story` begins.
+# How each of the paragraphs begins that a story goes on with.
 _MILE = re.compile(r"^Mile \d: ")
 
 
@@ -73,15 +74,20 @@ async def test_thoughts_are_there_to_be_opened(chat: ChatPage) -> None:
     await expect(answer).to_contain_text("The question is short")
 
 
-async def test_an_answer_survives_a_reload(chat: ChatPage, second_chat: ChatPage) -> None:
-    async def reload_in_mid_answer(chat: ChatPage) -> None:
-        await chat.choose("story")
-        await chat.send("Tell me about the tailrace.")
-        await expect(chat.answers).to_contain_text("It falls through the wheel")
+async def test_an_answer_survives_a_reload(
+    chat: ChatPage, second_chat: ChatPage, story: Storyteller
+) -> None:
+    async def reload_in_mid_answer(chat: ChatPage, question: str) -> None:
+        await chat.choose(MODEL)
+        await chat.send(question)
+        await expect(chat.answers).to_contain_text(BEGUN)
 
         await chat.page.reload()
 
         await expect(chat.answers).to_have_attribute("data-status", "streaming")
+        await expect(chat.answers).to_contain_text(BEGUN)
+        story.tell(question, *MILES)
+        story.end(question)
         answer = await chat.ends("complete")
         await expect(answer.get_by_text(_MILE)).to_have_count(8)
         await expect(answer.get_by_text("How a tailrace works")).to_have_count(1)
@@ -90,19 +96,28 @@ async def test_an_answer_survives_a_reload(chat: ChatPage, second_chat: ChatPage
 
     await chat.register("reload@example.com")
     # A guest's answer is found by what the browser holds, a user's by what the server does.
-    await asyncio.gather(reload_in_mid_answer(chat), reload_in_mid_answer(second_chat))
+    await asyncio.gather(
+        reload_in_mid_answer(chat, "Tell a user."),
+        reload_in_mid_answer(second_chat, "Tell a guest."),
+    )
 
 
-async def test_an_answer_survives_a_lost_connection(page: Page, cable: Cable) -> None:
+async def test_an_answer_survives_a_lost_connection(
+    page: Page, cable: Cable, story: Storyteller
+) -> None:
     chat = ChatPage(page)
     await chat.open(cable.address)
-    await chat.choose("story")
-    await chat.send("Tell me about the tailrace.")
-    await expect(chat.answers).to_contain_text("It falls through the wheel")
+    await chat.choose(MODEL)
+    await chat.send("Tell me all.")
+    await expect(chat.answers).to_contain_text(BEGUN)
 
     cable.pull()
     await expect(page.get_by_text("Reconnecting")).to_be_visible()
+    story.tell("Tell me all.", *MILES[:4])
     cable.plug_in()
+    await expect(chat.answers).to_contain_text("Mile 4")
+    story.tell("Tell me all.", *MILES[4:])
+    story.end("Tell me all.")
 
     answer = await chat.ends("complete")
     await expect(page.get_by_text("Reconnecting")).to_be_hidden()
@@ -114,15 +129,14 @@ async def test_an_answer_survives_a_lost_connection(page: Page, cable: Cable) ->
 async def test_stop_keeps_what_has_arrived(chat: ChatPage, who: str) -> None:
     if who == "user":
         await chat.register("stop@example.com")
-    await chat.choose("story")
-    await chat.send("Tell me about the tailrace.")
-    await expect(chat.answers).to_contain_text("It falls through the wheel")
+    await chat.choose(MODEL)
+    await chat.send("Tell me something.")
+    await expect(chat.answers).to_contain_text(BEGUN)
 
     await chat.page.get_by_role("button", name="Stop", exact=True).click()
 
     answer = await chat.ends("cancelled")
     await expect(answer.get_by_text("Stopped", exact=True)).to_be_visible()
-    await expect(answer).not_to_contain_text("Mile 8")
     kept = await answer.locator(".markdown").inner_text()
 
     await chat.page.reload()
@@ -179,38 +193,48 @@ async def test_a_message_that_is_refused_stays_in_the_composer(
     assert "429" in console_errors.pop()
 
 
-async def test_an_answer_goes_on_while_another_conversation_is_open(chat: ChatPage) -> None:
-    await chat.choose("story")
-    await chat.send("Tell me about the tailrace.")
-    await expect(chat.answers).to_contain_text("It falls through the wheel")
-    link = chat.link()
+async def test_an_answer_goes_on_while_another_conversation_is_open(
+    chat: ChatPage, story: Storyteller
+) -> None:
+    await chat.choose(MODEL)
+    await chat.send("Tell me meanwhile.")
+    await expect(chat.answers).to_contain_text(BEGUN)
+    link = await chat.link()
     await chat.page.get_by_role("link", name="New chat").click()
     await expect(chat.answers).to_have_count(0)
     await chat.choose("echo")
     await chat.send("meanwhile")
     await expect(await chat.ends("complete")).to_contain_text("meanwhile")
 
+    story.tell("Tell me meanwhile.", *MILES[:1])
+
     await link.click()
 
     await expect(chat.answers).to_have_attribute("data-status", "streaming")
     await expect(chat.answers).to_contain_text("Mile 1")
     await expect(chat.answers).to_have_count(1)
+    story.end("Tell me meanwhile.")
+    await chat.ends("complete")
 
 
-async def test_scrolling_up_is_not_fought(chat: ChatPage) -> None:
+async def test_scrolling_up_is_not_fought(chat: ChatPage, story: Storyteller) -> None:
     await chat.page.set_viewport_size({"width": 800, "height": 480})
-    await chat.choose("story")
-    await chat.send("Tell me about the tailrace.")
+    await chat.choose(MODEL)
+    await chat.send("Tell me at length.")
+    await expect(chat.answers).to_contain_text(BEGUN)
     await expect(chat.questions).not_to_be_in_viewport()
 
     await chat.answers.hover()
     await chat.page.mouse.wheel(0, -4_000)
     await expect(chat.questions).to_be_in_viewport()
-    await expect(chat.answers).to_contain_text("Mile 2")
+    story.tell("Tell me at length.", *MILES[:4])
+    await expect(chat.answers).to_contain_text("Mile 4")
     await expect(chat.questions).to_be_in_viewport()
 
     await chat.page.get_by_role("button", name="Scroll to the end").click()
     await expect(chat.questions).not_to_be_in_viewport()
+    story.tell("Tell me at length.", *MILES[4:])
+    story.end("Tell me at length.")
     answer = await chat.ends("complete")
     await expect(answer.get_by_text("first chunk")).to_be_in_viewport()
 
@@ -220,7 +244,7 @@ async def test_the_page_fits_a_small_screen(chat: ChatPage) -> None:
     await chat.send("a" * 200 + "\n\n```python\nprint(" + "1 + " * 60 + "1)\n```")
     await chat.ends("complete")
 
-    assert await chat.page.evaluate("document.documentElement.scrollWidth") == 360
+    await fits(chat.page.locator("html"))
     await chat.page.get_by_role("button", name="Open the menu").click()
     await expect(
         chat.page.get_by_role("dialog").get_by_role("link", name="Numbers")

@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ async def _give(page: Page, *conversations: dict[str, Any]) -> None:
     await page.reload()
 
 
+def _answered(page: Page, method: str) -> AbstractAsyncContextManager[Any]:
+    """Wait for the answer to a change: the page shows it before it is made."""
+    return page.expect_response(lambda response: response.request.method == method)
+
+
 async def _content(download: Download) -> bytes:
     return await asyncio.to_thread((await download.path()).read_bytes)
 
@@ -100,26 +106,31 @@ async def test_conversations_are_arranged(chat: ChatPage) -> None:
     await sidebar.link("Mills").focus()
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
+    await expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()
     await page.keyboard.press("Enter")
     field = sidebar.navigation.get_by_role("textbox", name="Title")
     await expect(field).to_be_focused()
     await field.fill("Windmills")
-    await field.press("Enter")
+    async with _answered(page, "PATCH"):
+        await field.press("Enter")
     await expect(sidebar.link("Windmills")).to_be_focused()
     await sidebar.choose("Rivers", "Rename")
     await field.fill("Nothing")
     await field.press("Escape")
     await expect(sidebar.link("Rivers")).to_be_visible()
 
-    await sidebar.choose("Ponds", "Pin")
+    async with _answered(page, "PATCH"):
+        await sidebar.choose("Ponds", "Pin")
     await expect(sidebar.group("Pinned").get_by_role("link")).to_have_text(["Ponds"])
 
     await sidebar.choose("Rivers", "Tags…")
     dialog = page.get_by_role("dialog", name="Tags")
     await dialog.get_by_label("Add a tag").fill("water, work")
-    await page.keyboard.press("Enter")
+    async with _answered(page, "PATCH"):
+        await page.keyboard.press("Enter")
     await expect(dialog.get_by_role("button", name="Remove tag")).to_have_count(2)
-    await dialog.get_by_role("button", name="Remove tag work").click()
+    async with _answered(page, "PATCH"):
+        await dialog.get_by_role("button", name="Remove tag work").click()
     await expect(dialog.get_by_role("button", name="Remove tag")).to_have_count(1)
     await page.keyboard.press("Escape")
     await expect(sidebar.link("Rivers")).to_have_text(re.compile("#water$"))
@@ -148,8 +159,7 @@ async def test_a_deletion_is_taken_back(chat: ChatPage) -> None:
     await chat.register("undo@example.com")
     await chat.send("Keep this")
     await chat.ends("complete")
-    await expect(chat.link()).to_be_visible()
-    address, title = page.url, await chat.link().inner_text()
+    title, address = await chat.titled(), page.url
 
     await sidebar.choose(title, "Delete")
     await expect(sidebar.links).to_have_count(0)
@@ -160,7 +170,8 @@ async def test_a_deletion_is_taken_back(chat: ChatPage) -> None:
     await expect(chat.questions).to_have_text(["Keep this"])
 
     # Long after, it can still be found among the deleted ones.
-    await sidebar.choose(title, "Delete")
+    async with _answered(page, "DELETE"):
+        await sidebar.choose(title, "Delete")
     await expect(sidebar.links).to_have_count(0)
     await page.reload()
     await sidebar.show("Deleted")
@@ -286,8 +297,7 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     await chat.composer.fill("What is **the** answer?")
     await page.get_by_role("button", name="Send", exact=True).click()
     await chat.ends("complete")
-    await expect(chat.link()).to_be_visible()
-    title = await chat.link().inner_text()
+    title = await chat.titled()
 
     await sidebar.choose(title, "Share…")
     dialog = page.get_by_role("dialog", name="Share")
@@ -317,7 +327,8 @@ async def test_a_link_is_read_by_anybody_until_it_is_revoked(
     assert await _content(await download.value) == b"Of wheels."
 
     await dialog.get_by_role("button", name="Revoke the link").click()
-    await dialog.get_by_role("button", name="Revoke for good?").click()
+    async with _answered(page, "DELETE"):
+        await dialog.get_by_role("button", name="Revoke for good?").click()
     await expect(dialog.get_by_role("listitem")).to_have_count(0)
     await second_page.reload()
     await expect(second_page.get_by_role("heading", name="This link leads nowhere")).to_be_visible()

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from localstack.embedded.valkey import Valkey
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
-from tests.acceptance.browser.chat_page import PASSWORD, ChatPage
+from tests.acceptance.browser.chat_page import PASSWORD, ChatPage, fits
 from tests.support.events import make_event, publish_all
 
 _ADMIN = "admin@example.com"
@@ -92,7 +92,7 @@ async def _talk(page: Page, *models: str) -> None:
         await chat.ends("error" if model == "error" else "complete")
 
 
-async def test_calls_show_up_within_seconds(page: Page) -> None:
+async def test_calls_show_up_by_themselves(page: Page) -> None:
     chat = ChatPage(page)
     await chat.open()
     await page.get_by_role("link", name="Numbers").click()
@@ -107,7 +107,7 @@ async def test_calls_show_up_within_seconds(page: Page) -> None:
     await page.get_by_role("link", name="Numbers").click()
 
     # Neither reloaded nor pressed: the page is live.
-    await expect(_calls(page)).to_have_count(2, timeout=15_000)
+    await expect(_calls(page)).to_have_count(2)
     await expect(_figure(page, "Error rate")).to_contain_text("50 %")
     await expect(_figure(page, "Error rate")).to_contain_text("1 error")
     await expect(_figure(page, "Cost")).to_contain_text("2 calls without a price")
@@ -134,7 +134,7 @@ async def test_a_call_tells_everything_about_itself(page: Page) -> None:
     await expect(sheet).to_contain_text("tell me all")
     await page.keyboard.press("Escape")
     await expect(sheet).to_be_hidden()
-    assert "call=" not in page.url
+    await expect(page).not_to_have_url(re.compile("call="))
 
 
 async def test_the_range_is_part_of_the_address(page: Page) -> None:
@@ -195,11 +195,13 @@ async def test_every_view_is_a_picture_a_table_and_a_file(page: Page) -> None:
     await expect(page.get_by_role("region", name="Calls over time")).to_be_visible()
 
     # A stretch that is dragged over becomes the range.
-    area = await page.locator(".u-over").first.bounding_box()
-    assert area is not None
-    await page.mouse.move(area["x"] + area["width"] / 2, area["y"] + 50)
+    chart = page.locator(".u-over").first
+    await chart.scroll_into_view_if_needed()
+    width = (await chart.evaluate("(chart) => chart.clientWidth")) - 2
+    await chart.hover(position={"x": width / 2, "y": 50})
     await page.mouse.down()
-    await page.mouse.move(area["x"] + area["width"] - 2, area["y"] + 50, steps=4)
+    await chart.hover(position={"x": width * 3 / 4, "y": 50})
+    await chart.hover(position={"x": width, "y": 50})
     await page.mouse.up()
     await expect(page).to_have_url(re.compile("range=custom"))
     await expect(page.get_by_text("as it was", exact=True)).to_be_visible()
@@ -239,7 +241,10 @@ async def test_an_admin_sees_all_and_a_user_their_own(
 
     await publish_all(
         services.queue,
-        [make_event(owner_id=admin_id, request_model="gpt-4o", cache_read_input_tokens=400)],
+        [
+            make_event(),
+            make_event(owner_id=admin_id, request_model="gpt-4o", cache_read_input_tokens=400),
+        ],
     )
     await admin.goto("/numbers?by=user")
     everybody = admin.get_by_role("region", name="Breakdown")
@@ -356,4 +361,4 @@ async def test_the_numbers_fit_a_small_screen(admin: Page, services: Services) -
         await expect(admin.get_by_role("navigation", name="Numbers")).to_be_visible()
         if path == "/numbers":
             await expect(_calls(admin).first).to_be_visible()
-        assert await admin.evaluate("document.documentElement.scrollWidth") == 360
+        await fits(admin.locator("html"))

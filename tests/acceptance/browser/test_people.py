@@ -10,7 +10,8 @@ import httpx
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from tests.acceptance.browser.chat_page import PASSWORD, ChatPage
+from tests.acceptance.browser.chat_page import PASSWORD, ChatPage, fits
+from tests.acceptance.browser.storyteller import BEGUN, MODEL, Storyteller
 from tests.support.identity_provider import IdentityProvider, running
 
 _ADMIN = "admin@example.com"
@@ -121,7 +122,7 @@ async def test_what_a_guest_said_comes_along_and_goes_on(chat: ChatPage) -> None
     await chat.ends("complete")
     await page.reload()
     await expect(chat.questions).to_have_text(["said as a guest", "said as a user"])
-    await expect(chat.link()).to_be_visible()
+    await expect(await chat.link()).to_be_visible()
 
     # Nothing of it stays behind in the browser.
     await _sign_out(page)
@@ -150,11 +151,13 @@ async def test_a_question_without_an_answer_is_answered_to_the_user(chat: ChatPa
     await expect(chat.answers).to_have_count(1)
 
 
-async def test_signing_in_waits_for_the_answer_under_way(chat: ChatPage) -> None:
+async def test_signing_in_waits_for_the_answer_under_way(
+    chat: ChatPage, story: Storyteller
+) -> None:
     page = chat.page
-    await chat.choose("story")
-    await chat.send("Tell me about the tailrace.")
-    await expect(chat.answers).to_contain_text("It falls through the wheel")
+    await chat.choose(MODEL)
+    await chat.send("Tell me while I sign in.")
+    await expect(chat.answers).to_contain_text(BEGUN)
 
     await page.get_by_role("button", name="Sign in").first.click()
     dialog = page.get_by_role("dialog")
@@ -164,8 +167,9 @@ async def test_signing_in_waits_for_the_answer_under_way(chat: ChatPage) -> None
     await dialog.get_by_role("button", name="Do not wait").click()
 
     await expect(dialog).to_be_hidden()
-    await expect(chat.questions).to_have_text(["Tell me about the tailrace."])
-    await expect(await chat.ends("interrupted")).to_contain_text("It falls through the wheel")
+    await expect(chat.questions).to_have_text(["Tell me while I sign in."])
+    await expect(await chat.ends("interrupted")).to_contain_text(BEGUN)
+    story.end("Tell me while I sign in.")
 
 
 async def test_a_failed_import_keeps_everything_and_can_be_tried_again(
@@ -327,7 +331,7 @@ async def test_other_tabs_follow_who_comes_and_goes(chat: ChatPage) -> None:
     await chat.register(email)
     await expect(_account_button(other.page)).to_contain_text(email)
     await expect(other.questions).to_have_text(["said in the other tab"])
-    await expect(other.link()).to_be_visible()
+    await expect(await other.link()).to_be_visible()
 
     await _sign_out(chat.page)
     await expect(_account_button(other.page)).to_contain_text("Guest")
@@ -432,11 +436,11 @@ async def test_the_account_fits_a_small_screen(chat: ChatPage) -> None:
     await page.set_viewport_size({"width": 360, "height": 740})
     await page.goto("/account")
     await expect(page.get_by_role("region", name="API keys")).to_contain_text("You have no keys.")
-    assert await page.evaluate("document.documentElement.scrollWidth") == 360
+    await fits(page.locator("html"))
     await page.get_by_role("button", name="New key").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("button", name="Make the key")).to_be_visible()
-    assert await dialog.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+    await fits(dialog)
 
 
 def _were_refused(console_errors: list[str], *statuses: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
-from tests.acceptance.browser.chat_page import ChatPage
+from tests.acceptance.browser.chat_page import ChatPage, fits
+from tests.acceptance.browser.storyteller import BEGUN, MODEL
 
 
 @pytest.fixture
@@ -250,18 +251,18 @@ async def test_two_tabs_see_one_run_and_stop_it_once(
     await second.open(first.page.url)
     await expect(second.answers).to_have_count(1)
 
-    await first.choose("story")
-    await first.send("Tell me about the tailrace.")
+    await first.choose(MODEL)
+    await first.send("Tell us both.")
 
     # The other tab learns of it by itself, and reads along.
     await expect(second.answers).to_have_count(2)
     await expect(second.answers.last).to_have_attribute("data-status", "streaming")
-    await expect(second.answers.last).to_contain_text("It falls through the wheel")
+    await expect(second.answers.last).to_contain_text(BEGUN)
+    await expect(first.answers.last).to_contain_text(BEGUN)
     await second.page.get_by_role("button", name="Stop", exact=True).click()
 
     for tab in tabs:
         await tab.ends("cancelled")
-        await expect(tab.answers.last).not_to_contain_text("Mile 8")
     kept = await second.answers.last.locator(".markdown").text_content()
     await expect(first.answers.last.locator(".markdown")).to_have_text(kept or "")
 
@@ -327,17 +328,20 @@ async def test_a_limit_is_counted_down_and_the_message_kept(
     async def refuse(route: Route) -> None:
         await route.fulfill(
             status=429,
-            headers={"content-type": "application/problem+json", "retry-after": "3"},
+            headers={"content-type": "application/problem+json", "retry-after": "3600"},
             body='{"title": "Quota reached", "status": 429, "detail": "Your tokens are used up."}',
         )
 
     await chat.page.route("**/api/chat", refuse)
+    # The hour is waited for in no time.
+    await chat.page.clock.install()
     await chat.send("too much")
 
     notice = chat.page.get_by_role("alert")
     await expect(notice).to_contain_text("Your tokens are used up. This is your own quota")
     await expect(notice.get_by_role("timer")).to_contain_text("You can try again in")
     await expect(chat.composer).to_have_value("too much")
+    await chat.page.clock.fast_forward("01:00:00")
     await expect(notice.get_by_role("timer")).to_have_text("You can try again now.")
     assert "429" in console_errors.pop()
 
@@ -356,8 +360,8 @@ async def test_messages_and_settings_fit_a_small_screen(chat: ChatPage) -> None:
     await chat.ends("complete")
     await _do(chat.answers.last, "Good answer")
 
-    width = "document.documentElement.scrollWidth"
-    assert await chat.page.evaluate(width) == 360
+    page = chat.page.locator("html")
+    await fits(page)
     await chat.page.get_by_role("button", name="Settings of this conversation").click()
     await expect(chat.page.get_by_label("System prompt")).to_be_visible()
-    assert await chat.page.evaluate(width) == 360
+    await fits(page)
