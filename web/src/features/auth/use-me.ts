@@ -3,7 +3,7 @@
  * whoever comes or goes (by a form, the identity provider, another tab, or since the session was
  * revoked) does so in `arrive`.
  */
-import { queryOptions, useMutation, useQuery } from "@tanstack/react-query";
+import { focusManager, queryOptions, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { guestConversations } from "@/features/chat/guest-storage";
 import {
@@ -131,6 +131,9 @@ export function useLeave<Variables = void>(end: (variables: Variables) => Promis
   const navigate = useNavigate();
   return useMutation({
     mutationFn: async (variables: Variables) => {
+      // As in a tab that nobody looks at, nothing is read again: it would soon be refused.
+      focusManager.setFocused(false);
+      await queryClient.cancelQueries();
       await end(variables);
       await queryClient.cancelQueries({ queryKey: keys.me });
       return api.me();
@@ -141,6 +144,7 @@ export function useLeave<Variables = void>(end: (variables: Variables) => Promis
       forgetSessions();
       await arrive(me);
     },
+    onSettled: () => focusManager.setFocused(undefined),
   });
 }
 
