@@ -15,6 +15,7 @@ from tests.acceptance.aws.function import ROOT, Function, build, make, stock_run
 from tests.acceptance.aws.function_url import FunctionUrl
 from tests.acceptance.aws.runtime_api import RuntimeApi
 from tests.support.model_server import ModelServer
+from tests.support.patience import PATIENT
 
 
 class Deployed(NamedTuple):
@@ -115,6 +116,7 @@ def environment(settings: Settings, model_server: ModelServer) -> dict[str, str]
         "models": [{"name": "m", "context_window": 100_000, "capabilities": []}],
     }
     return {
+        **PATIENT,
         "TAILRACE_DATABASE_URL": settings.database_url.get_secret_value(),
         "TAILRACE_REDIS_URL": settings.redis_url.get_secret_value(),
         "TAILRACE_SECRET_KEY": settings.secret_key.get_secret_value(),
@@ -151,7 +153,7 @@ def deploy(
                 api, opt, task(name), log, variables, stock if on_stock_runtime else None
             ) as process,
             FunctionUrl(api, streaming=streams and not on_stock_runtime) as url,
-            httpx.AsyncClient(base_url=url, timeout=30) as http,
+            httpx.AsyncClient(base_url=url, timeout=120) as http,
         ):
             yield Deployed(api, process, http)
 

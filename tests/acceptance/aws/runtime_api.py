@@ -22,7 +22,7 @@ TRACE_ID = "Root=1-6741c0f3-5f302e550dcde3b12402207d;Parent=53995c3f42cd8ad8;Sam
 
 
 # Seconds a test waits for the next sign of life before it fails.
-_PATIENCE = 60.0
+_PATIENCE = 240.0
 
 # Bytes that Go's HTTP server buffers before it turns to chunks.
 _CHUNK = 2048

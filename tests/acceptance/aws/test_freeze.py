@@ -25,7 +25,7 @@ def environment(
         "TAILRACE_DATABASE_URL": private_database_url,
         "TAILRACE_REDIS_URL": private_valkey.url,
         # Long, so that waiting for a dead connection instead of replacing it would show.
-        "TAILRACE_DATABASE_TIMEOUT": "20",
+        "TAILRACE_DATABASE_TIMEOUT": "60",
         "TAILRACE_REDIS_TIMEOUT": "10",
     }
 
@@ -66,13 +66,13 @@ async def test_what_was_connected_when_it_froze_is_replaced_as_it_thaws(
         # One try each, with nothing in between: what is stale is replaced before it is used.
         told = await api.http.get("/api/auth/me")
         assert told.status_code == 200
-        assert told.elapsed.total_seconds() < 2
+        assert told.elapsed.total_seconds() < 10
         async with talking.chat(
             "two", conversation_id=conversation_id, model="scripted/echo"
         ) as stream:
             assert stream.response.status_code == 200
             await stream.rest()
-        assert stream.response.elapsed.total_seconds() < 2
+        assert stream.response.elapsed.total_seconds() < 10
         assert stream.text == "two"
         kept = await person.conversation(conversation_id)
         assert [each["status"] for each in kept["messages"]] == ["complete"] * 4

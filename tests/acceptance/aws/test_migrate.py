@@ -41,7 +41,7 @@ async def test_create_migrates_and_answers(deploy):
     async with cloudformation() as (url, answers), deploy("MigrateFunction") as migrate:
         event = {**recorded("cloudformation_create"), "ResponseURL": url}
         await migrate.api.invoke(event).result()
-        request, answer = await asyncio.wait_for(answers.get(), 5)
+        request, answer = await asyncio.wait_for(answers.get(), 120)
         assert request.method == "PUT"
         assert request.target == "/stack?X-Amz-Signature=0"
         assert request.headers["content-type"] == ""
@@ -57,7 +57,7 @@ async def test_create_migrates_and_answers(deploy):
         # The next deployment finds nothing to do.
         event = {**recorded("cloudformation_update"), "ResponseURL": url}
         await migrate.api.invoke(event).result()
-        _, answer = await asyncio.wait_for(answers.get(), 5)
+        _, answer = await asyncio.wait_for(answers.get(), 120)
         assert answer["Status"] == "SUCCESS"
         assert answer["PhysicalResourceId"] == event["PhysicalResourceId"]
         assert answer["Data"] == {"Applied": 0}
@@ -67,7 +67,7 @@ async def test_delete_touches_nothing_and_succeeds(deploy):
     async with cloudformation() as (url, answers), deploy("MigrateFunction", **NOWHERE) as migrate:
         event = {**recorded("cloudformation_delete"), "ResponseURL": url}
         await migrate.api.invoke(event).result()
-        _, answer = await asyncio.wait_for(answers.get(), 5)
+        _, answer = await asyncio.wait_for(answers.get(), 120)
         assert answer["Status"] == "SUCCESS"
 
 
@@ -86,7 +86,7 @@ async def test_a_failure_is_an_answer_too(deploy, overrides, timeout, reason):
     ):
         event = {**recorded("cloudformation_create"), "ResponseURL": url}
         await migrate.api.invoke(event, timeout=timeout).result()
-        _, answer = await asyncio.wait_for(answers.get(), 5)
+        _, answer = await asyncio.wait_for(answers.get(), 120)
         assert answer["Status"] == "FAILED"
         assert answer["Reason"].startswith(reason)
         assert "pa55word" not in answer["Reason"]
@@ -132,7 +132,7 @@ async def test_a_migration_that_fails_is_counted(deploy):
     ):
         event = {**recorded("cloudformation_create"), "ResponseURL": url}
         await migrate.api.invoke(event).result()
-        _, answer = await asyncio.wait_for(answers.get(), 5)
+        _, answer = await asyncio.wait_for(answers.get(), 120)
         assert answer["Status"] == "FAILED"
         [metrics] = [line for line in migrate.process.logged() if "Errors" in line]
     assert (metrics["service"], metrics["Errors"]) == ("migrate", [1.0])

@@ -121,7 +121,7 @@ async def test_a_response_left_incomplete_is_a_failure(api, function, app):
     async with function(app(FAILS)):
         invocation = api.invoke(path("/returns"))
         with pytest.raises(FunctionError, match="before its response was complete"):
-            await asyncio.wait_for(_all(invocation), 30)
+            await asyncio.wait_for(_all(invocation), 120)
 
 
 async def test_failure_before_the_response_is_a_500_with_a_prelude(api, function, app):
@@ -195,7 +195,7 @@ async def test_an_event_of_many_megabytes_arrives_whole(api, function, app):
 )
 async def test_a_function_that_cannot_start_says_why(api, function, app, source, kind, message):
     async with function(app(source)) as instance:
-        report = await asyncio.wait_for(api.init_error, 30)
+        report = await asyncio.wait_for(api.init_error, 120)
         assert await instance.exit_code() == 1
         assert report["errorType"] == kind
         assert message in report["errorMessage"]
@@ -211,10 +211,10 @@ async def test_a_snapshot_is_offered_before_anything_connects(api, function, app
     )
     environment = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     async with function(app(source), environment) as instance:
-        await asyncio.wait_for(api.snapshot_offered.wait(), 30)
+        await asyncio.wait_for(api.snapshot_offered.wait(), 120)
         assert instance.logged() == [{"imported": True}]
         api.restored.set()
-        report = await asyncio.wait_for(api.restore_error, 30)
+        report = await asyncio.wait_for(api.restore_error, 120)
         assert report["errorMessage"] == "started"
         assert (
             report["headers"]["lambda-runtime-function-error-type"] == "Runtime.AfterRestoreError"
