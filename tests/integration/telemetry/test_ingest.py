@@ -25,9 +25,10 @@ from tailrace.queue.memory import MemoryQueue
 from tailrace.queue.redis_streams import RedisStreamsQueue
 from tailrace.services import Services
 from tailrace.settings import Settings
+from tailrace.telemetry import pricing
 from tailrace.telemetry.capture import spill
 from tailrace.telemetry.event import SCHEMA_VERSION, InferenceEvent, encode, glimpse_id
-from tailrace.telemetry.ingest import IngestReport, ingest
+from tailrace.telemetry.ingest import IngestReport, ingest, replay
 from tests.support.events import make_event, make_events, publish_all, rows, value
 from tests.support.locks import hold_writers
 
@@ -310,6 +311,35 @@ class TestPoison:
 
         assert [row["attempts"] for row in await _dead_letters(services)] == [2]
         assert await queue.depth() == 0
+
+    @pytest.mark.parametrize("straight", [True, False], ids=["straight", "staged"])
+    async def test_what_our_own_code_trips_over(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch, straight: bool
+    ) -> None:
+        unlucky, *good = make_events(3)
+        priced = pricing.price
+
+        def trip(event: InferenceEvent) -> tuple[Decimal | None, bool]:
+            if event.id == unlucky.id:
+                raise KeyError("a text that nobody is to see")
+            return priced(event)
+
+        await publish_all(
+            services.queue, [good[0], unlucky, good[1], *([] if straight else [good[0]])]
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(pricing, "price", trip)
+            report = await ingest(services)
+
+        assert (report.inserted, report.dead) == (2, 1)
+        [letter] = await _dead_letters(services)
+        assert letter["reason"] == "not read or priced: KeyError"
+        async with connect(services.pool) as connection:
+            await connection.execute(
+                "UPDATE inference_dead_letters SET replay_requested_at = now()"
+            )
+        assert (await replay(services)).inserted == 1
+        assert await _dead_letters(services) == []
 
     async def test_what_the_stream_holds_besides_events(self, services: Services) -> None:
         await services.redis.xadd("tailrace:inference-events", {"other": "x"})

@@ -610,6 +610,11 @@ class _Ingestion:
                         dead.append(_Dead(message, str(error), error.schema_version))
                     except InvalidEvent as error:
                         dead.append(_Dead(message, str(error)))
+                    except Exception as error:
+                        # A fault of ours must not hold up the others, and can be replayed once it
+                        # is mended.
+                        _log.exception("an event cannot be read or priced")
+                        dead.append(_Dead(message, f"not read or priced: {type(error).__name__}"))
                     else:
                         await copy.write_row(row)
                     if number % _TURN == 0:
