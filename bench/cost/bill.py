@@ -320,11 +320,9 @@ class Bill:
         # A metric is charged for the hours in which it is written.
         scheduled = min(1, 3600 / self._stack.period)
         unused = math.exp(-load.chats / HOURS)
-        resting = unused * (1 - 3600 / WORKLOAD.look_seconds) if self._rests else 0
-        self._add(line, "metric_month", metrics.of_calls() * (1 - unused))
-        self._add(line, "metric_month", metrics.of_work() * scheduled * (1 - resting))
-        # Ingestion tells them at rest as well.
-        self._add(line, "metric_month", metrics.gauges() * scheduled * (2 - resting))
+        self._add(line, "metric_month", (metrics.of_calls() + metrics.of_work()) * (1 - unused))
+        # At rest as well.
+        self._add(line, "metric_month", metrics.gauges() * scheduled)
         requests = load.turns + load.api_requests
         runs = sum(self._schedules.values()) * self._runs
         logged = requests * WORKLOAD.request_log_bytes + runs * WORKLOAD.run_log_bytes

@@ -43,9 +43,10 @@ def write_report(
     service
         The metrics' dimension.
     report
-        Its whole numbers, and the lengths of its lists, are metrics; ``None`` of one that rested.
+        Its whole numbers, and the lengths of its lists, are metrics, but for those of what did not
+        happen; ``None`` of one that rested.
     status
-        Its numbers are metrics; ``None`` where it could not be found out.
+        Its numbers are metrics; ``None`` where it could not be found out, or another tells it.
     """
     if namespace is None:
         return
@@ -57,13 +58,15 @@ def write_report(
     for field, value in (msgspec.structs.asdict(report) if report else {}).items():
         if isinstance(value, list):
             value = len(value)
-        if isinstance(value, int) and not isinstance(value, bool):
+        # CloudWatch charges for a metric in every hour in which it is written.
+        if value and isinstance(value, int) and not isinstance(value, bool):
             metrics.add_metric(_name(field), MetricUnit.Count, value)
     for gauge in GAUGES if status else ():
         value = getattr(status, gauge.field)
         if value is not None:
             metrics.add_metric(gauge.name, MetricUnit(gauge.unit), value)
-    metrics.flush_metrics()
+    if metrics.metric_set:
+        metrics.flush_metrics()
 
 
 def call_writer(namespace: str, service: str) -> "Callable[[InferenceEvent], None]":
