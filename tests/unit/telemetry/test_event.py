@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.telemetry.event import MAX_PAYLOAD, InvalidEvent, decode, encode, storable
+from tailrace.storable import storable
+from tailrace.telemetry.event import MAX_PAYLOAD, InvalidEvent, decode, encode
 from tests.support.events import make_event
 
 

@@ -20,8 +20,9 @@ from tailrace.providers.base import SENTENCES
 from tailrace.runs.journal import Recovered, alive_key, recover
 from tailrace.runs.ledger import close_run
 from tailrace.settings import Settings
+from tailrace.storable import storable
 from tailrace.telemetry.capture import publish
-from tailrace.telemetry.event import InferenceEvent, storable
+from tailrace.telemetry.event import InferenceEvent
 from tailrace.telemetry.redact import preview
 from tailrace.valkey import UNREACHABLE
 

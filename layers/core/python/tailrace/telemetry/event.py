@@ -16,6 +16,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, structs
 
+from tailrace.storable import storable, storable_json
+
 #: Of what `encode` writes. A change that older events do not fit into needs the next number and a
 #: step in `tailrace.telemetry.upgrades`.
 SCHEMA_VERSION = 2
@@ -174,7 +176,7 @@ def decode(payload: bytes) -> InferenceEvent:
         # NUL is the one character that JSON can carry and PostgreSQL cannot hold; raw, it is no
         # JSON, so the escape tells.
         if b"\\u0000" in payload:
-            payload = _encoder.encode(_without_nul(msgspec.json.decode(payload)))
+            payload = _encoder.encode(storable_json(msgspec.json.decode(payload)))
         event = _decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(str(error)) from None
@@ -191,30 +193,8 @@ def glimpse_id(payload: bytes) -> UUID | None:
     return UUID(match[1].decode()) if match else None
 
 
-def storable(text: str) -> str:
-    """Return the text with what PostgreSQL or UTF-8 cannot hold (NUL, half a pair) as U+FFFD."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # Two halves that belong together become one character on the way.
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _upgraded(payload: bytes, version: int) -> bytes:
     from tailrace.telemetry.upgrades import upgrade
 
     event = upgrade(msgspec.json.decode(payload), version)
     return _encoder.encode({**event, "schema_version": SCHEMA_VERSION})
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): _without_nul(item) for key, item in value.items()}
-    return value

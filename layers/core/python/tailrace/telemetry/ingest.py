@@ -25,6 +25,7 @@ from tailrace.db import queries
 from tailrace.db.pool import Connection, connect, transaction
 from tailrace.problems import Problem, unavailable
 from tailrace.queue.base import ALONE_AFTER, RECEIVE_BYTES, Message, QueueUnavailable
+from tailrace.storable import storable
 from tailrace.telemetry.event import (
     SCHEMA_VERSION,
     InferenceEvent,
@@ -32,7 +33,6 @@ from tailrace.telemetry.event import (
     NewerEvent,
     decode,
     glimpse_id,
-    storable,
 )
 from tailrace.telemetry.redact import preview
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tailrace.telemetry.event import storable
+from tailrace.storable import storable
 
 # Keys and tokens whose issuers gave them a prefix, with the least that follows it.
 _PREFIXED = (

@@ -15,7 +15,7 @@ from msgspec import Meta
 from tailrace.problems import Problem
 from tailrace.runs import attachments
 from tailrace.settings import Settings
-from tailrace.telemetry.event import storable
+from tailrace.storable import storable, storable_json
 
 Source = Literal["tailrace", "chatgpt", "claude"]
 Role = Literal["user", "assistant"]
@@ -201,17 +201,6 @@ def line(words: str) -> str:
 def text(value: str) -> str:
     """Return a text as PostgreSQL can hold it."""
     return storable(value)
-
-
-def storable_json(value: Any) -> Any:
-    """Return JSON with every text in it as PostgreSQL can hold it."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, list):
-        return [storable_json(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): storable_json(item) for key, item in value.items()}
-    return value
 
 
 def provider_metadata(told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]] | None:

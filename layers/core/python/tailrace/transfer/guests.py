@@ -25,6 +25,7 @@ from tailrace.problems import Problem, invalid
 from tailrace.providers.registry import Providers
 from tailrace.search import index_rest
 from tailrace.settings import Settings
+from tailrace.storable import storable_json
 from tailrace.transfer import draft, ours
 from tailrace.transfer.draft import Node
 
@@ -119,7 +120,7 @@ def decode(body: bytes) -> GuestImport:
             told = json.loads(body)
         except ValueError:
             raise msgspec.DecodeError("not JSON") from None
-        return _decoder.decode(msgspec.json.encode(draft.storable_json(told)))
+        return _decoder.decode(msgspec.json.encode(storable_json(told)))
 
 
 async def take_over(

@@ -22,7 +22,7 @@ from tailrace.problems import Problem
 from tailrace.providers.registry import Providers
 from tailrace.search import index_rest
 from tailrace.settings import Settings
-from tailrace.telemetry.event import storable
+from tailrace.storable import storable
 from tailrace.transfer import chatgpt, claude, own, unpack
 from tailrace.transfer.draft import Draft, Source, Unusable
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from tailrace.conversations.parts import Part
+from tailrace.storable import storable_json
 from tailrace.transfer import draft
 
 ModelName = Annotated[str, Meta(max_length=256)]
@@ -51,7 +52,7 @@ def known(data: msgspec.Raw, decoder: msgspec.json.Decoder[Any]) -> dict[str, An
         told = decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}
-    return draft.storable_json(msgspec.to_builtins(told))
+    return storable_json(msgspec.to_builtins(told))
 
 
 def ended(status: Status, metadata: dict[str, Any]) -> draft.Status:
