@@ -20,7 +20,8 @@ function open(given: Partial<SessionHooks> = {}) {
   return { session: new Session("c1", hooks, null), hooks };
 }
 
-const whole = (text: string) => streamResponse([...frames(answerParts(text)), DONE]);
+const whole = (text: string, run_id?: string) =>
+  streamResponse([...frames(answerParts(text, { run_id })), DONE]);
 
 function seen(session: Session) {
   return session.chat.messages.map((message) => [
@@ -197,19 +198,55 @@ describe("attaching", () => {
     expect(session.state.get()).toMatchObject({ waiting: false, draft: "", attachments: [] });
   });
 
-  it("sends nothing by itself that lacks a file, is held back or is being written on", async () => {
-    const refused = waiting(problemResponse(503, "The store of files cannot be reached."));
-    await refused.attached;
-    const [held, changed, lacking] = [waiting(known()), waiting(known()), waiting(known())];
-    held.session.holdBack();
-    changed.session.setDraft("What is it? And");
-    lacking.session.detach(lacking.session.state.get().attachments[0]?.id ?? "");
-    for (const { session, attached } of [refused, held, changed, lacking]) {
-      await attached;
-      expect(session.chat.messages).toEqual([]);
-      expect(session.state.get().waiting).toBe(false);
-      expect(session.state.get().draft).toMatch(/^What is it\?/);
-    }
+  it.each<[string, (session: Session) => unknown]>([
+    ["is held back", (session) => session.holdBack()],
+    ["is being written on", (session) => session.setDraft("What is it? And")],
+    ["lacks its file", (session) => session.detach(session.state.get().attachments[0]?.id ?? "")],
+    ["is for another model", (session) => session.setModel("other/model")],
+    [
+      "was to have another file",
+      (session) => session.attach([new File(["x"], "a.exe", { type: "application/x" })], model),
+    ],
+  ])("sends nothing by itself that %s", async (_, change) => {
+    const { session, sent, attached } = waiting(known(), whole("unasked"));
+    await change(session);
+    expect(session.state.get().waiting).toBe(false);
+    await attached;
+    expect(session.chat.messages).toEqual([]);
+    expect(session.state.get().draft).toMatch(/^What is it\?/);
+    expect(sent.map(({ url }) => url)).not.toContain("/api/chat");
+  });
+
+  it("sends nothing by itself whose file was not taken", async () => {
+    const refusal = problemResponse(503, "The store of files cannot be reached.");
+    const { session, attached } = waiting(refusal, whole("unasked"));
+    await attached;
+    expect(session.state.get()).toMatchObject({ waiting: false, draft: "What is it?" });
+    expect(session.chat.messages).toEqual([]);
+  });
+
+  it("sends what waits after an answer during which its files arrived", async () => {
+    const { session } = open({ isGuest: () => false });
+    const answers = [whole("first", "run-1"), whole("second", "run-2"), whole("third", "run-3")];
+    let goOn = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    vi.stubGlobal("fetch", async (url: string) => {
+      if (url !== "/api/chat") return known();
+      if (answers.length === 2) await arrived;
+      return answers.shift();
+    });
+    await session.send("hi");
+    const attached = session.attach([picture()], model);
+    void session.send("What is it?");
+    const again = session.regenerate(session.chat.messages.at(-1)?.id ?? "");
+    await attached;
+    expect(session.state.get().waiting).toBe(true);
+    goOn();
+    await again;
+    await waitFor(() => expect(seen(session)).toHaveLength(4));
+    expect(session.state.get()).toMatchObject({ waiting: false, attachments: [] });
   });
 
   it("forgets a file that was taken out on its way", async () => {

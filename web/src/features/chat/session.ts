@@ -189,8 +189,9 @@ export class Session {
     this.update({ waiting: false });
   }
 
+  /** Another model may not take what waits. */
   setModel(model: string): void {
-    this.update({ model });
+    this.update({ model, waiting: false });
   }
 
   dismissFailure(): void {
@@ -218,7 +219,7 @@ export class Session {
   /** Sends what waits for its files, once all are there; not without one that failed. */
   private sendWaiting(): void {
     const { waiting, draft, attachments } = this.state.get();
-    if (!waiting) return;
+    if (!waiting || this.busy) return;
     if (attachments.some(({ error }) => error !== undefined)) this.update({ waiting: false });
     else if (attachments.every(hasArrived)) void this.send(draft.trim());
   }
@@ -550,7 +551,8 @@ export class Session {
   }
 
   private refuse(refusals: string[]): void {
-    this.update({ failure: refusals.length === 0 ? null : failure(refusals.join(" ")) });
+    if (refusals.length === 0) this.update({ failure: null });
+    else this.update({ failure: failure(refusals.join(" ")), waiting: false });
   }
 
   private failureOf(error: unknown): Failure {
@@ -565,6 +567,8 @@ export class Session {
     this.update({ stopping: false, connection: "live" });
     this.persist();
     this.hooks.onSettled(this.id, lost);
+    // Its files may have arrived while another answer was under way.
+    this.sendWaiting();
   }
 
   private lastAnswer(): ChatMessage | undefined {

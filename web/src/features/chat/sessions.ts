@@ -72,7 +72,10 @@ export function renewDraft(id: string): void {
 
 /** What was said as one owner is never shown to the next. */
 export function forgetSessions(): void {
-  for (const session of sessions.values()) void session.chat.stop();
+  for (const session of sessions.values()) {
+    session.holdBack();
+    void session.chat.stop();
+  }
   sessions.clear();
   draftId.set(newId());
 }
