@@ -44,8 +44,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer a defect of ours without telling its insides."""
-    # The path itself may hold the token of a link.
-    route = getattr(request.scope.get("route"), "path", request.scope["path"])
+    # Never the path itself, which may hold the token of a link.
+    route = getattr(request.scope.get("route"), "path", "no route")
     _log.error("%s %s failed", request.method, route, exc_info=error)
     return response_of(Problem(500, "Internal error", "Something went wrong on the server."))
 

@@ -37,7 +37,8 @@ class TrustedProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (address := self._address(scope)) is not None:
-            scope = {**scope, "client": (address, 0)}
+            # Not in a copy: whoever stands around us reads there which route it became.
+            scope["client"] = (address, 0)
         await self._app(scope, receive, send)
 
     def _address(self, scope: Scope) -> str | None:
