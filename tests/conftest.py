@@ -168,6 +168,16 @@ def module_database_url(postgres: Postgres, migrated_template: str) -> Iterator[
 @pytest.fixture
 def valkey_url(valkey: Valkey) -> str:
     """URL of the session's Valkey, emptied for this test."""
+    return _emptied(valkey)
+
+
+@pytest.fixture(scope="module")
+def module_valkey_url(valkey: Valkey) -> str:
+    """URL of the session's Valkey, emptied for the tests of one module."""
+    return _emptied(valkey)
+
+
+def _emptied(valkey: Valkey) -> str:
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     return valkey.url

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
-from localstack.embedded.valkey import Valkey
 from tests.acceptance.browser.cable import Cable
 from tests.acceptance.browser.storyteller import Storyteller
 
@@ -76,7 +75,7 @@ async def story() -> AsyncIterator[Storyteller]:
 @pytest.fixture(scope="module")
 async def stack(
     module_database_url: str,
-    valkey: Valkey,
+    module_valkey_url: str,
     tmp_path_factory: pytest.TempPathFactory,
     story: Storyteller,
     stack_settings: dict[str, str],
@@ -87,7 +86,7 @@ async def stack(
         "TAILRACE_PORT": "0",
         "TAILRACE_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
         "TAILRACE_DATABASE_URL": module_database_url,
-        "TAILRACE_REDIS_URL": valkey.url,
+        "TAILRACE_REDIS_URL": module_valkey_url,
         "TAILRACE_PROVIDERS": json.dumps(
             [{"name": "scripted", "kind": "scripted"}, story.provider]
         ),

@@ -15,7 +15,6 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from pydantic import SecretStr
 
-from localstack.embedded.valkey import Valkey
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
 from tests.acceptance.browser.chat_page import PASSWORD, ChatPage, fits
@@ -42,11 +41,13 @@ async def admin(page: Page, stack: str) -> Page:
 
 
 @pytest.fixture
-async def services(stack: str, module_database_url: str, valkey: Valkey) -> AsyncIterator[Services]:
+async def services(
+    stack: str, module_database_url: str, module_valkey_url: str
+) -> AsyncIterator[Services]:
     """The stack's own database and queue."""
     settings = Settings(
         database_url=SecretStr(module_database_url),
-        redis_url=SecretStr(valkey.url),
+        redis_url=SecretStr(module_valkey_url),
         secret_key=SecretStr("what is signed here is for nobody"),
         providers=(ProviderSettings(name="scripted", kind="scripted"),),
     )

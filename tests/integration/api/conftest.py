@@ -6,10 +6,8 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-import redis
 from pydantic import SecretStr
 
-from localstack.embedded.valkey import Valkey
 from tailrace.http.site import create_app
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
@@ -18,14 +16,12 @@ from tests.support.serving import serve
 
 @pytest.fixture(scope="module")
 async def every_route(
-    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, module_valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SimpleNamespace]:
     """``services``, and ``http``: a client of the site."""
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
     folder = tmp_path_factory.mktemp("site")
     (folder / "index.html").touch()
-    settings = generous_settings(module_database_url, valkey.url, folder)
+    settings = generous_settings(module_database_url, module_valkey_url, folder)
     services = Services(settings)
     await services.open()
     async with (

@@ -16,7 +16,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from localstack.embedded.valkey import Valkey
 from tailrace.http.site import create_app
 from tailrace.ids import uuid7
 from tailrace.services import Services
@@ -55,14 +54,14 @@ def _events(owners: list[UUID | None]) -> list[InferenceEvent]:
 
 @pytest.fixture(scope="module")
 async def world(
-    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, module_valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SimpleNamespace]:
     """An admin, a user and a guest, with calls of theirs and of nobody's."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "index.html").touch()
     settings = Settings(
         database_url=SecretStr(module_database_url),
-        redis_url=SecretStr(valkey.url),
+        redis_url=SecretStr(module_valkey_url),
         secret_key=SecretStr("a secret key that only tests use"),
         secure_cookies=False,
         request_rate="off",
@@ -71,7 +70,6 @@ async def world(
     )
     services = Services(settings)
     await services.open()
-    await services.redis.flushall()
     async with (
         serve(create_app(Services(settings), folder)) as base_url,
         httpx.AsyncClient(base_url=base_url, timeout=20) as admin,

@@ -66,18 +66,17 @@ def calls() -> list[InferenceEvent]:
 
 @pytest.fixture(scope="module")
 async def log(
-    module_database_url: str, valkey: Any, calls: list[InferenceEvent]
+    module_database_url: str, module_valkey_url: str, calls: list[InferenceEvent]
 ) -> AsyncIterator[Services]:
     """Services over a log that holds the calls, for every test of this module."""
     services = Services(
         Settings(
             database_url=SecretStr(module_database_url),
-            redis_url=SecretStr(valkey.url),
+            redis_url=SecretStr(module_valkey_url),
             secret_key=SecretStr("a secret key that only tests use"),
         )
     )
     await services.open()
-    await services.redis.flushall()
     await create_partitions(services.pool, 0, _START.date())
     await publish_all(services.queue, calls)
     assert (await ingest(services)).inserted == len(calls)

@@ -12,7 +12,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from localstack.embedded.valkey import Valkey
 from tailrace.http.site import create_app
 from tailrace.services import Services
 from tailrace.settings import ProviderSettings, Settings
@@ -96,14 +95,14 @@ class Account:
 
 @pytest.fixture(scope="module")
 async def account(
-    module_database_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, module_valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Account]:
     """One account for many examples."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "index.html").touch()
     settings = Settings(
         database_url=SecretStr(module_database_url),
-        redis_url=SecretStr(valkey.url),
+        redis_url=SecretStr(module_valkey_url),
         secret_key=SecretStr("a secret key that only tests use"),
         secure_cookies=False,
         request_rate="1000000/second",

@@ -12,6 +12,7 @@ import msgspec
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tailrace.alerts.rules import OF_CALLS
 from tailrace.db import queries
 from tailrace.db.pool import connect
 from tailrace.queue.base import QueueUnavailable
@@ -55,21 +56,35 @@ def presence(services: "Services") -> list[Middleware]:
 
 
 class NotesCalls:
-    """Notes that somebody calls, before the call is answered."""
+    """Notes that somebody calls, before the call is answered or else after it."""
 
     def __init__(self, app: ASGIApp, services: "Services") -> None:
         self._app = app
         self._services = services
         # By the wall clock: the other may stand still while a function is frozen.
         self._noted_until = 0.0
+        self._paused_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != _NOT_SOMEBODY:
-            now = time.time()
-            if now >= self._noted_until:
-                is_noted = await note_call(self._services)
-                self._noted_until = now + (_NOTED_FOR if is_noted else _PAUSE)
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] == _NOT_SOMEBODY:
+            await self._app(scope, receive, send)
+            return
+        began_at = time.time()
+        if began_at >= max(self._noted_until, self._paused_until):
+            await self._note()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            # The next call may be long in coming, and what this one left to do would wait for it.
+            if self._noted_until <= began_at:
+                await self._note()
+
+    async def _note(self) -> None:
+        now = time.time()
+        if await note_call(self._services):
+            self._noted_until = now + _NOTED_FOR
+        else:
+            self._paused_until = now + _PAUSE
 
 
 async def note_call(services: "Services") -> bool:
@@ -96,12 +111,16 @@ async def find_rest(services: "Services", schedule: Schedule) -> QueueStatus | N
         called, looked = await services.redis.mget(_CALLED, _key(schedule))
         if looked is None or await services.queue.depth():
             return None
+        look = msgspec.json.decode(looked, type=_Look)
     except (*UNREACHABLE, QueueUnavailable):
+        # Who called meanwhile may not have been noted.
+        services.presence_unknown_at = time.time()
         return None
-    look = msgspec.json.decode(looked, type=_Look)
-    if called is not None and float(called) + _SETTLED_AFTER > look.at:
+    except msgspec.MsgspecError:
+        # Of another release.
         return None
-    return look.status
+    called_at = max(float(called or 0), services.presence_unknown_at)
+    return look.status if called_at + _SETTLED_AFTER <= look.at else None
 
 
 async def note_look(
@@ -124,7 +143,8 @@ async def note_look(
     if not services.settings.database_sleeps or status is None or status.depth != 0:
         return
     async with connect(services.pool) as connection:
-        row = await (await connection.execute(_sql["is_work_left"])).fetchone()
+        terms = {"kinds": list(OF_CALLS)}
+        row = await (await connection.execute(_sql["is_work_left"], terms)).fetchone()
     if row is None or row["is_left"]:
         return
     try:

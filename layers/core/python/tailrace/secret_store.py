@@ -9,15 +9,17 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 
 import hashlib
 import hmac
+import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 # Seconds for one answer, name look-up and TLS included.
 _TIMEOUT = 5.0
@@ -29,6 +31,9 @@ _ENDPOINTS = {
     "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "ssm": "AWS_ENDPOINT_URL_SSM",
 }
+
+# Who may be asked for credentials without TLS, beside our own machine: the agents of ECS and EKS.
+_AGENTS = {"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"}
 
 _SECRET = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:"
@@ -155,29 +160,50 @@ def _call(
     url = urlsplit(_endpoint(service, arn["region"], arn["partition"]))
     body = json.dumps(asked).encode()
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": _TARGETS[service]}
+
+    def signed() -> dict[str, str]:
+        now = datetime.now(UTC)
+        return sign(credentials, arn["region"], service, url.netloc, headers, body, now)
+
+    return _ask(arn[0], url, "POST", "/", signed, body)
+
+
+def _ask(
+    arn: str,
+    url: SplitResult,
+    method: str,
+    target: str,
+    headers: Callable[[], dict[str, str]],
+    body: bytes | None = None,
+) -> Any:
+    """Return the JSON that a server answers with; each attempt has headers of its own."""
     error: Exception | None = None
     for _ in range(_ATTEMPTS):
-        signed = sign(
-            credentials, arn["region"], service, url.netloc, headers, body, datetime.now(UTC)
-        )
         connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
         connection = connect(url.netloc, timeout=_TIMEOUT)
         try:
-            connection.request("POST", "/", body, signed)
+            connection.request(method, target, body, headers())
             response = connection.getresponse()
-            answer = json.loads(response.read())
+            answer = response.read()
+            if response.status == 200:
+                return json.loads(answer)
         except (OSError, HTTPException, ValueError) as failure:
             error = failure
             continue
         finally:
             connection.close()
-        if response.status == 200:
-            return answer
-        reason = str(answer.get("__type", "")).rpartition("#")[2]
-        error = HTTPException(f"status {response.status} {reason}".strip())
+        error = HTTPException(f"status {response.status} {_reason(answer)}".strip())
         if response.status < 500:
             break
-    raise SecretError(arn[0], str(error)) from error
+    raise SecretError(arn, str(error)) from error
+
+
+def _reason(answer: bytes) -> str:
+    """Return what AWS calls an error, where it says so."""
+    try:
+        return str(json.loads(answer)["__type"]).rpartition("#")[2]
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _endpoint(service: str, region: str, partition: str) -> str:
@@ -200,6 +226,8 @@ def _credentials() -> Credentials:
             environ["AWS_SECRET_ACCESS_KEY"],
             environ.get("AWS_SESSION_TOKEN"),
         )
+    if uri := environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        return _container_credentials(uri)
     # Elsewhere than on Lambda: profiles, containers, machines. botocore knows them all.
     try:
         from botocore.session import get_session
@@ -210,3 +238,51 @@ def _credentials() -> Credentials:
         raise SecretError("", "there are no AWS credentials")
     frozen = found.get_frozen_credentials()
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _container_credentials(uri: str) -> Credentials:
+    """Ask the agent beside us, as a function restored from a snapshot has to (SnapStart).
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+    """
+    try:
+        url = urlsplit(uri)
+        may_be_asked = url.port != 0 and _may_be_asked(url)
+    except ValueError:
+        may_be_asked = False
+    if not may_be_asked:
+        raise SecretError("", "AWS_CONTAINER_CREDENTIALS_FULL_URI names nobody who may be asked")
+    headers = _container_authorization()
+    target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+    answer = _ask("", url, "GET", target, lambda: headers)
+    try:
+        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
+    except (TypeError, KeyError):
+        raise SecretError("", "what the container was given are no AWS credentials") from None
+
+
+def _may_be_asked(url: SplitResult) -> bool:
+    """Whether credentials may come from there: over TLS, or else from nowhere but nearby."""
+    if url.scheme != "http":
+        return url.scheme == "https" and bool(url.hostname)
+    try:
+        is_loopback = ipaddress.ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        is_loopback = False
+    return is_loopback or url.hostname in _AGENTS
+
+
+def _container_authorization() -> dict[str, str]:
+    environ = os.environ
+    token = environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+    if file := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        try:
+            token = Path(file).read_text()
+        except (OSError, ValueError) as error:
+            raise SecretError("", f"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: {error}") from error
+    if token is None:
+        return {}
+    # Checked here, since the client would show it.
+    if not (token.isascii() and token.isprintable()):
+        raise SecretError("", "the container's authorization token fits no header")
+    return {"authorization": token, "accept": "application/json"}

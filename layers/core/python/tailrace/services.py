@@ -31,6 +31,9 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: When this process last could not find out who had called (`tailrace.presence`), in
+        #: seconds since 1970.
+        self.presence_unknown_at = 0.0
 
     @cached_property
     def pool(self) -> Pool:
