@@ -314,7 +314,11 @@ class TestPoison:
 
     @pytest.mark.parametrize("straight", [True, False], ids=["straight", "staged"])
     async def test_what_our_own_code_trips_over(
-        self, services: Services, monkeypatch: pytest.MonkeyPatch, straight: bool
+        self,
+        services: Services,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        straight: bool,
     ) -> None:
         unlucky, *good = make_events(3)
         priced = pricing.price
@@ -334,6 +338,8 @@ class TestPoison:
         assert (report.inserted, report.dead) == (2, 1)
         [letter] = await _dead_letters(services)
         assert letter["reason"] == "not read or priced: KeyError"
+        assert "not read or priced: KeyError in" in caplog.text
+        assert "nobody is to see" not in caplog.text
         async with connect(services.pool) as connection:
             await connection.execute(
                 "UPDATE inference_dead_letters SET replay_requested_at = now()"

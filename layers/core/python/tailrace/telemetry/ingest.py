@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import lru_cache
 from operator import attrgetter
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -610,11 +611,15 @@ class _Ingestion:
                         dead.append(_Dead(message, str(error), error.schema_version))
                     except InvalidEvent as error:
                         dead.append(_Dead(message, str(error)))
+                    except MemoryError:
+                        raise
                     except Exception as error:
                         # A fault of ours must not hold up the others, and can be replayed once it
-                        # is mended.
-                        _log.exception("an event cannot be read or priced")
-                        dead.append(_Dead(message, f"not read or priced: {type(error).__name__}"))
+                        # is mended. What it says may quote the event: where it was is enough.
+                        where = extract_tb(error.__traceback__)[-1]
+                        reason = f"not read or priced: {type(error).__name__}"
+                        _log.error("%s in %s, line %s", reason, where.filename, where.lineno)
+                        dead.append(_Dead(message, reason))
                     else:
                         await copy.write_row(row)
                     if number % _TURN == 0:
