@@ -1,8 +1,11 @@
 """Settings named by ARN: read from a real server of both APIs, signed as AWS signs."""
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
@@ -164,3 +167,132 @@ def test_credentials_are_found_wherever_the_sdk_finds_them(aws, monkeypatch, tmp
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SecretError, match="no AWS credentials"):
         secret_store.read([arn])
+
+
+class _Agent(BaseHTTPRequestHandler):
+    """Hands out credentials as it does to a function restored from a snapshot."""
+
+    server: "_AgentServer"
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, self.headers["authorization"]))
+        status, answer = self.server.answers[0]
+        if len(self.server.answers) > 1:
+            del self.server.answers[0]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class _AgentServer(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Agent)
+        self.asked: list[tuple[str, str | None]] = []
+        # The last one is given again and again.
+        self.answers = [(200, json.dumps(GIVEN).encode())]
+
+
+GIVEN = {
+    "AccessKeyId": "AKIDCONTAINER",
+    "SecretAccessKey": "a-secret",
+    "Token": "a-session",
+    "Expiration": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[_AgentServer]:
+    """A real server of credentials, of which alone the environment knows; there is no SDK."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with _AgentServer() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        uri = f"http://127.0.0.1:{server.server_port}/2021-04-23/credentials?a=b"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a-token")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_restored_snapshot_is_given_its_credentials_by_the_agent_beside_it(
+    endpoint, agent, monkeypatch, tmp_path
+) -> None:
+    keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMI"}
+    creator = boto3.Session(region_name=REGION, **keys).client(
+        "secretsmanager", endpoint_url=endpoint
+    )
+    arn = creator.create_secret(Name="restored", SecretString="found")["ARN"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    agent.answers.insert(0, (500, b"not yet"))
+
+    assert secret_store.read([arn]) == {arn: "found"}
+    assert secret_store._credentials() == Credentials("AKIDCONTAINER", "a-secret", "a-session")
+    assert set(agent.asked) == {("/2021-04-23/credentials?a=b", "a-token")}
+
+    file = tmp_path / "token"
+    file.write_text("of-the-file")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(file))
+    secret_store._credentials()
+    assert agent.asked[-1][1] == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((403, b"no"), "status 403"),
+        ((500, b"{}"), "status 500"),
+        ((200, b"no JSON"), "Expecting value"),
+        ((200, b"[]"), "no AWS credentials"),
+        ((200, b'{"AccessKeyId": "AKID"}'), "no AWS credentials"),
+    ],
+)
+def test_an_agent_that_gives_no_credentials_is_said_so(agent, answer, said) -> None:
+    agent.answers = [answer]
+    with pytest.raises(SecretError, match=said):
+        secret_store.read([f"arn:aws:secretsmanager:{REGION}:123456789012:secret:a-AbCdEf"])
+
+
+def test_a_token_of_the_agent_that_cannot_be_sent_is_not_shown(
+    agent, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a-token\r\nx: y")
+    with pytest.raises(SecretError, match="fits no header") as raised:
+        secret_store._credentials()
+    assert "a-token" not in str(raised.value)
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(SecretError, match=r"TOKEN_FILE: .*No such file"):
+        secret_store._credentials()
+    assert agent.asked == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "may_be_asked"),
+    [
+        ("http://127.0.0.1:9001/x", True),
+        ("http://[::1]/x", True),
+        ("http://localhost/x", True),
+        ("http://169.254.170.2/x", True),
+        ("http://169.254.170.23/v1/credentials", True),
+        ("http://[fd00:ec2::23]/v1/credentials", True),
+        ("https://example.org/x", True),
+        ("http://example.org/x", False),
+        ("http://169.254.169.254/x", False),
+        ("http://127.0.0.1@example.org/x", False),
+        ("http://[::1/x", False),
+        ("ftp://127.0.0.1/x", False),
+        ("https:///x", False),
+        ("/x", False),
+    ],
+)
+def test_only_the_agents_that_the_sdks_ask_are_asked(uri, may_be_asked) -> None:
+    if may_be_asked:
+        assert secret_store._agent(uri).geturl() == uri
+    else:
+        with pytest.raises(SecretError, match="nobody who may be asked"):
+            secret_store._agent(uri)

@@ -15,10 +15,11 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, NamedTuple
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 # Seconds for one answer, name look-up and TLS included.
@@ -180,18 +181,16 @@ def _ask(
     error: Exception | None = None
     for _ in range(_ATTEMPTS):
         connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
-        connection = connect(url.netloc, timeout=_TIMEOUT)
         try:
-            connection.request(method, target, body, headers())
-            response = connection.getresponse()
-            answer = response.read()
+            with closing(connect(url.netloc, timeout=_TIMEOUT)) as connection:
+                connection.request(method, target, body, headers())
+                response = connection.getresponse()
+                answer = response.read()
             if response.status == 200:
                 return json.loads(answer)
         except (OSError, HTTPException, ValueError) as failure:
             error = failure
             continue
-        finally:
-            connection.close()
         error = HTTPException(f"status {response.status} {_reason(answer)}".strip())
         if response.status < 500:
             break
@@ -245,15 +244,9 @@ def _container_credentials(uri: str) -> Credentials:
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
     """
-    try:
-        url = urlsplit(uri)
-        may_be_asked = url.port != 0 and _may_be_asked(url)
-    except ValueError:
-        may_be_asked = False
-    if not may_be_asked:
-        raise SecretError("", "AWS_CONTAINER_CREDENTIALS_FULL_URI names nobody who may be asked")
-    headers = _container_authorization()
-    target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+    url = _agent(uri)
+    headers = {"accept": "application/json", **_container_authorization()}
+    target = url._replace(scheme="", netloc="", path=url.path or "/", fragment="").geturl()
     answer = _ask("", url, "GET", target, lambda: headers)
     try:
         return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
@@ -261,15 +254,18 @@ def _container_credentials(uri: str) -> Credentials:
         raise SecretError("", "what the container was given are no AWS credentials") from None
 
 
-def _may_be_asked(url: SplitResult) -> bool:
-    """Whether credentials may come from there: over TLS, or else from nowhere but nearby."""
-    if url.scheme != "http":
-        return url.scheme == "https" and bool(url.hostname)
+def _agent(uri: str) -> SplitResult:
+    """Return who is to be asked, if they may be: over TLS, or else from nowhere but nearby."""
     try:
-        is_loopback = ipaddress.ip_address(url.hostname or "").is_loopback
+        url = urlsplit(uri)
+        host = url.hostname or ""
+        if url.scheme == "https" and host:
+            return url
+        if url.scheme == "http" and (host in _AGENTS or ipaddress.ip_address(host).is_loopback):
+            return url
     except ValueError:
-        is_loopback = False
-    return is_loopback or url.hostname in _AGENTS
+        pass
+    raise SecretError("", "AWS_CONTAINER_CREDENTIALS_FULL_URI names nobody who may be asked")
 
 
 def _container_authorization() -> dict[str, str]:
@@ -285,4 +281,4 @@ def _container_authorization() -> dict[str, str]:
     # Checked here, since the client would show it.
     if not (token.isascii() and token.isprintable()):
         raise SecretError("", "the container's authorization token fits no header")
-    return {"authorization": token, "accept": "application/json"}
+    return {"authorization": token}
