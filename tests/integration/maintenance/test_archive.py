@@ -16,9 +16,11 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
+from tailrace.db.pool import connect, create_pool
 from tailrace.maintenance.archive import ArchiveError, parquet
+from tailrace.maintenance.archive.partition import archive_partition
 from tailrace.maintenance.archive.s3 import S3Shelf
-from tailrace.maintenance.partitions import sweep
+from tailrace.maintenance.partitions import partitions, sweep
 from tailrace.maintenance.retention import apply_retention
 from tailrace.services import Services
 from tailrace.telemetry.ingest import ingest
@@ -317,6 +319,45 @@ async def test_of_several_at_once_one_writes(services: Services, place: Place) -
     assert sorted(len(report.archived) for report in reports) == [0, 0, 1]
     assert sum(len(report.dropped) for report in reports) == 1
     assert len(await asyncio.to_thread(place.files)) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_session_that_waits_for_a_slow_place_goes_on(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Though the database ends sessions that lie idle."""
+    folder = tmp_path / "archives"
+    _keep(services, Place(folder.as_uri(), None, folder))
+    await _land(services, 5)
+    [day] = [each for each in await partitions(services.pool) if each.name == DAY]
+    assert services.shelf is not None
+    monkeypatch.setattr("tailrace.db.pool._SESSION_IDLE_MS", 3_000)
+    verify = parquet.verify
+
+    def be_slow(*arguments: Any) -> None:
+        url = services.settings.database_url.get_secret_value()
+        # It lies idle from a later time on than the session of the archive does.
+        other = psycopg.connect(url, options="-c idle_session_timeout=3s", autocommit=True)
+        with other, pytest.raises(psycopg.OperationalError):
+            next(other.notifies())
+        if fails:
+            raise ArchiveError("gone")
+        verify(*arguments)
+
+    monkeypatch.setattr(parquet, "verify", be_slow)
+    sleeps = {"database_sleeps": True, "database_pool_size": 1}
+    async with create_pool(services.settings.model_copy(update=sleeps)) as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr(services, "pool", pool)
+            if fails:
+                with pytest.raises(ArchiveError):
+                    await archive_partition(services, services.shelf, day)
+            else:
+                assert await archive_partition(services, services.shelf, day) is not None
+        # The pool's one session gets back what it had.
+        async with connect(pool) as connection:
+            cursor = await connection.execute("SHOW idle_session_timeout")
+            assert await cursor.fetchone() == {"idle_session_timeout": "3s"}
 
 
 async def test_an_empty_day_needs_no_archive(services: Services, place: Place) -> None:

@@ -91,6 +91,14 @@ SELECT pg_try_advisory_lock(%(key)s) AS locked
 -- Others may write archives.
 SELECT pg_advisory_unlock(%(key)s)
 
+-- name: stay_idle
+-- A database that sleeps ends no session that waits for an archive to be kept or read.
+SET idle_session_timeout = 0
+
+-- name: stay_idle_no_longer
+-- As it was when the session began.
+RESET idle_session_timeout
+
 -- name: begin_archive
 -- The archive of a partition: anew, or the one that was begun and may have been written.
 INSERT INTO inference_archives (id, partition_name, starts_at, ends_at, location)

@@ -76,10 +76,13 @@ async def _lock(connection: Connection) -> AsyncIterator[bool]:
     row = await cursor.fetchone()
     is_ours = row is not None and row["locked"]
     try:
+        if is_ours:
+            await connection.execute(_sql["stay_idle"])
         yield is_ours
     finally:
         # With a broken connection the lock is gone as well.
         if is_ours and not connection.broken:
+            await connection.execute(_sql["stay_idle_no_longer"])
             await connection.execute(_sql["unlock_archives"], {"key": _LOCK})
 
 
