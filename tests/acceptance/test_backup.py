@@ -36,7 +36,7 @@ async def test_what_was_said_and_sent_is_read_from_a_backup(
     back_up, restore = documented("### make up")
     conversation_id = uuid4()
     stack = start("old")
-    async with httpx.AsyncClient(base_url=stack.address, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=stack.address, timeout=120) as http:
         user = ChatClient(http)
         await user.register()
         file = await upload(user, b"a note", "text/plain", "note.txt")
@@ -48,14 +48,14 @@ async def test_what_was_said_and_sent_is_read_from_a_backup(
     assert stack.stop() == 0
 
     stack = start("new")
-    async with httpx.AsyncClient(base_url=stack.address, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=stack.address, timeout=120) as http:
         # Somebody whom the backup does not know.
         await ChatClient(http).register("new@example.org")
     run(restore, tmp_path, "new")
     assert stack.stop() == 0
 
     stack = start("new")
-    async with httpx.AsyncClient(base_url=stack.address, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=stack.address, timeout=120) as http:
         body = {"email": "new@example.org", "password": "correct horse battery"}
         assert (await http.post("/api/auth/login", json=body)).status_code == 401
         body["email"] = "ada@example.org"
@@ -87,6 +87,6 @@ def run(script: str, folder: Path, data: str) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout

@@ -43,7 +43,7 @@ async def site(settings: Settings, web_root: Path) -> AsyncIterator[httpx.AsyncC
     """Serve a site of its own and yield a client of it."""
     async with (
         serve(create_app(Services(settings), web_root)) as base_url,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as client,
+        httpx.AsyncClient(base_url=base_url, timeout=120) as client,
     ):
         yield client
 
@@ -108,7 +108,7 @@ def database(settings: Settings) -> Database:
 @pytest.fixture
 async def other(http: httpx.AsyncClient) -> AsyncIterator[ChatClient]:
     """Another user."""
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=120) as client:
         other = ChatClient(client)
         await other.register("eve@example.org")
         yield other

@@ -165,7 +165,7 @@ async def test_a_chat_and_its_numbers(
 
     # What the chat sent to SQS is handed to ingestion; what it could not send, the schedule finds.
     async with await psycopg.AsyncConnection.connect(database_of_stack, autocommit=True) as direct:
-        await landed(direct, "kind IN ('chat', 'title')", 2)
+        await landed(direct, f"conversation_id = '{conversation_id}'", 2)
         queues = client("sqs", emulator).list_queues()["QueueUrls"]
         assert len(queues) == 2
         left_behind = encode(make_event(request_model="left-behind"))
@@ -266,7 +266,7 @@ def fire_schedules(scheduler) -> None:
 
 
 async def landed(connection, condition: str, count: int) -> None:
-    """Wait until the log has so many calls of a kind."""
+    """Wait until the log has so many calls of which this is true."""
     await appears(connection, f"SELECT count(*) = {count} FROM inference_log WHERE {condition}")
 
 

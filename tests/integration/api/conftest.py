@@ -26,7 +26,7 @@ async def every_route(
     await services.open()
     async with (
         serve(create_app(Services(settings), folder)) as base_url,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as http,
+        httpx.AsyncClient(base_url=base_url, timeout=120) as http,
     ):
         yield SimpleNamespace(services=services, http=http)
     await services.close()

@@ -320,4 +320,4 @@ async def test_a_hash_does_not_hold_up_other_requests(
 
 def _browser(http: httpx.AsyncClient, name: str) -> httpx.AsyncClient:
     """Return another browser, with cookies of its own."""
-    return httpx.AsyncClient(base_url=http.base_url, headers={"user-agent": name}, timeout=20)
+    return httpx.AsyncClient(base_url=http.base_url, headers={"user-agent": name}, timeout=120)

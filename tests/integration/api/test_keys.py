@@ -22,7 +22,7 @@ async def _create(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 def _program(http: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
     """Return a client without cookies that calls with a key."""
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.AsyncClient(base_url=http.base_url, headers=headers, timeout=20)
+    return httpx.AsyncClient(base_url=http.base_url, headers=headers, timeout=120)
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-tailrace-key"])
@@ -82,7 +82,7 @@ async def test_an_admins_key_without_that_scope_sees_its_own_numbers_alone(
 ) -> None:
     key = (await _create(http, scopes=["metrics"]))["key"]
     everything = (await _create(http, scopes=["metrics", "admin"]))["key"]
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as other:
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=120) as other:
         await ChatClient(other).register("bob@example.org")
         refused = await other.post("/api/keys", json={"name": "k", "scopes": ["admin"]})
         assert refused.status_code == 403

@@ -72,8 +72,8 @@ async def world(
     await services.open()
     async with (
         serve(create_app(Services(settings), folder)) as base_url,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as admin,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as user,
+        httpx.AsyncClient(base_url=base_url, timeout=120) as admin,
+        httpx.AsyncClient(base_url=base_url, timeout=120) as user,
     ):
         await ChatClient(admin).register("admin@example.org")
         await ChatClient(user).register("user@example.org")

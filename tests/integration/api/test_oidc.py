@@ -45,7 +45,7 @@ async def http(settings: Settings, web_root: Path) -> AsyncIterator[httpx.AsyncC
 
 
 def _browser(http: httpx.AsyncClient) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=http.base_url, timeout=20)
+    return httpx.AsyncClient(base_url=http.base_url, timeout=120)
 
 
 async def _come_back(

@@ -79,4 +79,4 @@ async def test_nobody_unknown_is_changed(user: ChatClient) -> None:
 
 
 def _browser(http: httpx.AsyncClient) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=http.base_url, timeout=20)
+    return httpx.AsyncClient(base_url=http.base_url, timeout=120)

@@ -35,7 +35,7 @@ def _by_prompt(scripts: dict[str, Callable]) -> Callable:
 
 @asynccontextmanager
 async def _another_device(http: httpx.AsyncClient) -> AsyncIterator[ChatClient]:
-    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as own:
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=120) as own:
         response = await own.post("/api/auth/login", json=_PASSWORD)
         assert response.status_code == 200, response.text
         yield ChatClient(own)
@@ -249,7 +249,7 @@ async def _another_process(
             pass_fds=[listener.fileno()],
         )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
             yield process, http
     finally:
         if process.returncode is None:

@@ -8,7 +8,7 @@ import pytest
 from tailrace.services import Services
 from tests.support.events import rows
 
-PAGE = Path("docs/operations.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/operations.md").read_text()
 BLOCKS = re.findall(r"^ *```sql\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
 INLINE = re.findall(r"[`'](SELECT count[^`']*|DELETE FROM [^`']*)[`']", PAGE)
 

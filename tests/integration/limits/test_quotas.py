@@ -250,7 +250,7 @@ async def test_an_admin_gives_a_user_a_quota_and_takes_it_back(
 ) -> None:
     async with (
         _changed(settings, web_root, user_tokens_per_day=100) as http,
-        httpx.AsyncClient(base_url=http.base_url, timeout=20) as other,
+        httpx.AsyncClient(base_url=http.base_url, timeout=120) as other,
     ):
         admin, user = ChatClient(http), ChatClient(other)
         await admin.register()

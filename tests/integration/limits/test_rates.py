@@ -33,7 +33,7 @@ async def _browser(
 ) -> AsyncIterator[ChatClient]:
     """A browser without cookies, elsewhere if an address is given."""
     headers = {} if address is None else {"x-forwarded-for": address}
-    async with httpx.AsyncClient(base_url=http.base_url, headers=headers, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=http.base_url, headers=headers, timeout=120) as client:
         yield ChatClient(client)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from math import inf
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -35,8 +36,10 @@ async def consumers(request: pytest.FixtureRequest) -> AsyncIterator[Consumers]:
         redis = Redis.from_url(request.getfixturevalue("valkey_url"))
 
         def make(**options: float) -> tuple[Queue, Queue]:
+            key = f"conformance:{uuid4()}"
             first, second = (
-                RedisStreamsQueue(redis, **{"max_length": 3000} | options) for _ in range(2)
+                RedisStreamsQueue(redis, key=key, **{"max_length": 3000} | options)
+                for _ in range(2)
             )
             return first, second
 

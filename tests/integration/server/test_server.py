@@ -69,7 +69,7 @@ async def test_it_serves_ingests_and_stops_when_told(
     arguments = ("--page", str(web_root), "--host", "127.0.0.1", "--port", "0")
     async with started(variables, *arguments) as server:
         address = (await server.said()).split()[-1]
-        async with httpx.AsyncClient(base_url=address, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=address, timeout=120) as http:
             assert (await http.get("/healthz")).json() == {"status": "ok"}
             assert "<title>Tailrace</title>" in (await http.get("/")).text
             async with ChatClient(http).chat("one two", guest=True) as stream:
@@ -90,7 +90,7 @@ async def test_schedules_can_be_left_to_others(
     async with started(variables, *arguments, "--without-schedules") as server:
         address = (await server.said()).split()[-1]
         async with (
-            httpx.AsyncClient(base_url=address, timeout=20) as http,
+            httpx.AsyncClient(base_url=address, timeout=120) as http,
             ChatClient(http).chat("one two", guest=True) as stream,
         ):
             await stream.rest()

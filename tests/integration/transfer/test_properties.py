@@ -112,7 +112,7 @@ async def account(
     )
     async with (
         serve(create_app(Services(settings), folder)) as base_url,
-        httpx.AsyncClient(base_url=base_url, timeout=20) as http,
+        httpx.AsyncClient(base_url=base_url, timeout=120) as http,
     ):
         client = ChatClient(http)
         await client.register()

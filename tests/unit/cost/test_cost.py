@@ -13,11 +13,12 @@ from bench.cost import tables
 from bench.cost.bill import MONTH, MOST_CHATS, PRICES, WORKLOAD, Bill, Load, database_class
 from bench.cost.stack import Stack, types
 
+ROOT = Path(__file__).parents[3]
 CONFIGURATIONS = tables.CONFIGURATIONS + tuple(
     (f"{name}={value}", Stack(**{name: value}), "functions") for name, value in tables.OPTIONS
 )
 TABLES = {"region", "resources", "free"}
-BENCHMARKS = Path("bench/RESULTS.md").read_text()
+BENCHMARKS = (ROOT / "bench/RESULTS.md").read_text()
 
 
 def usd(price: str) -> float:
@@ -52,7 +53,7 @@ def test_every_price_tells_where_it_is_from_and_is_used() -> None:
 
 
 def test_what_is_measured_names_its_table() -> None:
-    workload = tomllib.loads(Path("bench/cost/workload.toml").read_text())
+    workload = tomllib.loads((ROOT / "bench/cost/workload.toml").read_text())
 
     for told in workload.values():
         assert told["value"] > 0

@@ -11,8 +11,9 @@ import yaml
 from tailrace.__main__ import _COMMANDS
 from tailrace.settings import Settings
 
-PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
-OPERATIONS = Path("docs/operations.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 # Read by `make up`, or by the settings' own reader, rather than being a setting.
 NO_SETTINGS = {"TAILRACE_PORT", "TAILRACE_DATA_DIR", "TAILRACE_SETTINGS"}
@@ -32,7 +33,7 @@ def _told(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> object:
 
 
 _Loader.add_multi_constructor("!", _told)
-TEMPLATE = yaml.load(Path("template.yaml").read_text(), _Loader)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), _Loader)
 ALARMS = {
     name: resource["Properties"]
     for name, resource in TEMPLATE["Resources"].items()
@@ -104,7 +105,7 @@ def test_commands_targets_and_settings_exist(page):
         if any(len(words) > 1 and words[0] == name for words in known):
             assert not inner or (name, inner) in known, f"tailrace {name} {inner}"
 
-    makefiles = Path("Makefile").read_text() + Path("build.mk").read_text()
+    makefiles = (ROOT / "Makefile").read_text() + (ROOT / "build.mk").read_text()
     targets = set(re.findall(r"^([a-z][\w-]*):", makefiles, re.MULTILINE))
     assert set(re.findall(r"(?:^|[; ])make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
 
@@ -121,13 +122,15 @@ def test_resources_that_the_runbook_names_exist():
     assert named - TEMPLATE["Resources"].keys() == set()
     for name in ("Chat", "Api", "Ingest", "Maintain"):
         assert {f"{name}Function", f"{name}Logs"} <= TEMPLATE["Resources"].keys()
-    assert set(re.findall(r"trouble (\w+)", code(Path("docs/operations.md")))) <= {
+    assert set(re.findall(r"trouble (\w+)", code(ROOT / "docs/operations.md"))) <= {
         *("Chat", "Api", "Ingest", "Maintain")
     }
 
 
 def test_every_parameter_is_told():
-    table = Path("docs/deploy.md").read_text().partition("## Parameters\n")[2].partition("\n## ")[0]
+    table = (
+        (ROOT / "docs/deploy.md").read_text().partition("## Parameters\n")[2].partition("\n## ")[0]
+    )
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     # In the row of `Database`.
@@ -136,7 +139,7 @@ def test_every_parameter_is_told():
 
 
 def test_the_drawing_shows_every_function():
-    drawing = Path("docs/architecture.md").read_text().partition("```mermaid\n")[2]
+    drawing = (ROOT / "docs/architecture.md").read_text().partition("```mermaid\n")[2]
     functions = {
         name
         for name, resource in TEMPLATE["Resources"].items()

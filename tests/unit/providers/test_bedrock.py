@@ -252,23 +252,43 @@ async def test_hidden_reasoning_that_is_none_is_left_out(provider, model_server,
 
 
 async def test_questions_to_a_silent_server_hold_up_nobody_else(model_server) -> None:
-    silence = asyncio.Event()
+    silence, over = asyncio.Event(), asyncio.Event()
 
     async def silent(exchange: Exchange) -> None:
         silence.set()
-        await exchange.client_closed.wait()
+        await over.wait()
 
     model_server.script = silent
-    provider = _adapter(model_server.base_url.removesuffix("/v1"), first_chunk_timeout=5)
+    provider = _adapter(model_server.base_url.removesuffix("/v1"), first_chunk_timeout=60)
+    asked = [asyncio.create_task(provider.count_tokens(HI)) for _ in range(40)]
     try:
-        asked = [asyncio.create_task(provider.count_tokens(HI)) for _ in range(40)]
         await asyncio.wait_for(silence.wait(), 60)
         # The event loop looks names up in threads as well.
         await asyncio.to_thread(int)
         assert not any(task.done() for task in asked)
-        failures = await asyncio.gather(*asked, return_exceptions=True)
-        assert {getattr(failure, "type", None) for failure in failures} == {"timeout"}
     finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        # Nor is a thread held up by it any longer.
+        over.set()
+        await provider.close()
+
+
+async def test_a_question_to_a_silent_server_ends(model_server) -> None:
+    over = asyncio.Event()
+
+    async def silent(exchange: Exchange) -> None:
+        await over.wait()
+
+    model_server.script = silent
+    provider = _adapter(model_server.base_url.removesuffix("/v1"), first_chunk_timeout=0.5)
+    try:
+        with pytest.raises(ProviderError) as raised:
+            await provider.count_tokens(HI)
+        assert raised.value.type == "timeout"
+    finally:
+        over.set()
         await provider.close()
 
 

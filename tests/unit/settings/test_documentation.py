@@ -9,7 +9,7 @@ from pydantic_core import PydanticUndefined
 from tailrace.alerts.rules import RuleFields
 from tailrace.settings import ProviderSettings, Settings
 
-PAGE = Path("docs/settings.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/settings.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]*) \|", re.MULTILINE)
 
 
