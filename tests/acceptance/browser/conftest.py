@@ -7,6 +7,7 @@ scripted provider. A page that writes an error to its console fails its test.
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -35,11 +36,22 @@ _ARGUMENTS = [
 ]
 # Seconds, for a start that takes about 3 on two idle cores.
 _START_TIMEOUT = 240.0
+
+
+def _delay(component: str, name: str) -> str:
+    """Return the milliseconds that a component of the page gives something to be seen."""
+    source = (_CHECKOUT / f"web/src/components/{component}.tsx").read_text()
+    [delay] = re.findall(rf"^const {name} = ([\d_]+);$", source, re.MULTILINE)
+    assert re.search(rf"setTimeout\(.*, {name}\);", source), name
+    return delay
+
+
 # What goes away by itself, a toast or a question, stays until the test has pressed it.
-_STAY = """
+_STAY = f"""
 const later = window.setTimeout;
+const delays = [{_delay("confirm-button", "ASKS_FOR")}, {_delay("toaster", "SHOWN_FOR")}];
 window.setTimeout = (run, delay, ...rest) =>
-  later(run, [5_000, 10_000].includes(delay) ? 1_000_000 : delay, ...rest);
+  later(run, delays.includes(delay) ? 1_000_000 : delay, ...rest);
 """
 # Milliseconds for what takes a moment on an idle machine.
 _PATIENCE = 120_000

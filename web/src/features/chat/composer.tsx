@@ -185,7 +185,7 @@ export function Composer({
             </Button>
           </Tooltip>
         ) : waiting ? (
-          <Tooltip content="Hold it back">
+          <Tooltip content="Hold the message back">
             <Button
               size="icon-sm"
               variant="secondary"

@@ -1,5 +1,4 @@
 /** The calls that stand out: the slowest, or the costliest. */
-
 import { Loading } from "@/components/loading";
 import { Card } from "@/components/ui/card";
 import { ToggleGroup, ToggleGroupItem } from "@/components/ui/toggle-group";
