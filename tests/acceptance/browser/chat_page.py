@@ -32,11 +32,15 @@ class ChatPage:
         await search.press("Enter")
         await expect(search).to_be_hidden()
 
-    async def attach(self, *files: FilePayload) -> None:
-        """Choose files in the dialog behind the attach button, and wait until they are uploaded."""
+    async def choose_files(self, *files: FilePayload) -> None:
+        """Choose files in the dialog behind the attach button."""
         async with self.page.expect_file_chooser() as dialog:
             await self.page.get_by_role("button", name="Attach files").click()
         await (await dialog.value).set_files(files)
+
+    async def attach(self, *files: FilePayload) -> None:
+        """Choose files as `choose_files` does, and wait until they are uploaded."""
+        await self.choose_files(*files)
         uploading = self.page.get_by_role("progressbar", name="Uploading")
         await expect(uploading).to_have_count(0)
 

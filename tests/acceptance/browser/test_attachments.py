@@ -1,5 +1,6 @@
 """Attaching files in the browser: what is sent, what is shown, and what is refused before that."""
 
+import asyncio
 import base64
 import random
 import re
@@ -7,7 +8,7 @@ import struct
 import zlib
 
 import pytest
-from playwright.async_api import FilePayload, Page, expect
+from playwright.async_api import FilePayload, Page, Route, expect
 
 from tests.acceptance.browser.chat_page import ChatPage, fits
 from tests.support.pdfs import make_pdf
@@ -92,6 +93,31 @@ async def test_a_document_is_uploaded_and_read_by_a_model_that_reads_none(chat: 
     await chat.send("And again?")
     await expect(chat.answers).to_have_count(2)
     assert [line for line in sent if line.endswith("/upload")] == []
+
+
+async def test_a_message_goes_off_with_its_files(chat: ChatPage) -> None:
+    await chat.register("waiting@example.com")
+    may_arrive = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_arrive.wait()
+        await route.continue_()
+
+    await chat.page.route("**/api/attachments/*/upload", hold)
+    await chat.choose_files(_NOTES)
+    await chat.send("Read them.")
+    await expect(chat.page.get_by_text("Goes off with its files")).to_be_visible()
+    await chat.page.get_by_role("button", name="Hold", exact=False).click()
+    await expect(chat.page.get_by_text("Goes off with its files")).to_be_hidden()
+    await expect(chat.composer).to_have_value("Read them.")
+    await expect(chat.questions).to_have_count(0)
+
+    await chat.page.get_by_role("button", name="Send").click()
+    await expect(chat.page.get_by_text("Goes off with its files")).to_be_visible()
+    may_arrive.set()
+    await chat.ends("complete")
+    await expect(chat.questions.get_by_role("link", name="Download notes.md")).to_be_visible()
+    await expect(chat.attached).to_have_count(0)
 
 
 async def test_pictures_are_dropped_and_pasted(chat: ChatPage) -> None:

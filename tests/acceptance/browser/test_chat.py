@@ -1,6 +1,7 @@
 """Chatting in the browser: answers stream, survive reloads and lost connections, and can stop."""
 
 import asyncio
+import hashlib
 import re
 
 import pytest
@@ -40,6 +41,17 @@ async def test_a_guest_sees_the_answer(chat: ChatPage) -> None:
     await expect(chat.sidebar.get_by_role("link")).to_have_count(1)
     await expect(chat.page).to_have_title("All that is **said**, is said again. · Tailrace")
     await expect(chat.composer).to_be_focused()
+
+
+async def test_a_request_tells_the_digest_of_its_body(chat: ChatPage) -> None:
+    """CloudFront signs it on to a function URL, which refuses what has none."""
+    async with chat.page.expect_request("**/api/chat") as asked:
+        await chat.send("Ünïcödé")
+    request = await asked.value
+    assert request.post_data_buffer is not None
+    digest = hashlib.sha256(request.post_data_buffer).hexdigest()
+    assert request.headers["x-amz-content-sha256"] == digest
+    await chat.ends("complete")
 
 
 async def test_a_conversation_goes_on(chat: ChatPage) -> None:
